@@ -1,0 +1,43 @@
+# A thin index: what the targets do stands in scripts/. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check stack services bench dashboards requirements clean
+
+PY := .venv/bin/python
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+demo: ## run everything on embedded parts: broker, store, ingest, API, 22 simulated compounds
+	@scripts/setup
+	@$(PY) -m courtyard demo $(ARGS)
+
+test: ## run all tests against the real mosquitto and influxd
+	@scripts/setup --dev
+	@scripts/test $(ARGS)
+
+check: ## format, lint, types, layers, dashboards
+	@scripts/setup --dev
+	@scripts/check
+
+stack: ## run everything on the real mosquitto and influxd, without Docker (ARGS="--verify --minutes 5")
+	@scripts/setup --dev
+	@scripts/stack $(ARGS)
+
+services: ## start the real mosquitto and influxd on loopback and print how to use them
+	@scripts/setup --dev
+	@scripts/services $(ARGS)
+
+bench: ## run the benchmarks; they print ratios
+	@scripts/setup --dev
+	@scripts/bench $(ARGS)
+
+dashboards: ## build grafana/dashboards/*.json from their code
+	@scripts/setup --dev
+	@$(PY) -m grafana.build
+
+requirements: ## compile requirements*.txt from pyproject.toml
+	@scripts/setup --dev
+	@scripts/compile-requirements
+
+clean: ## remove the virtual environment, caches and data of the demo
+	rm -rf .venv var .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
