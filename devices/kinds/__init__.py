@@ -1,0 +1,1 @@
+"""The device kinds, one file each; `devices.registry.discover` finds them."""

@@ -1,0 +1,148 @@
+"""Face-recognition gates: doors, and passes through them. No field says who passed."""
+
+from devices.fields import category, flag, gauge, state, value
+from devices.kind import Event, Kind
+from devices.names import Text
+from devices.statistics import Group, Reducer, Statistic
+
+_IN = {"direction": ("in",), "result": ("granted",)}
+_OUT = {"direction": ("out",), "result": ("granted",)}
+
+KIND = Kind(
+    name="gate",
+    title=Text("Gate", "门禁"),
+    interval_s=60,
+    telemetry=(
+        state("door", Text("Door", "门状态"), ("closed", "open", "held", "forced")),
+        flag("tamper", Text("Tamper contact", "防拆")),
+        gauge("uptime_s", Text("Uptime", "运行时间"), "s", 0, 1e9),
+    ),
+    events=(
+        Event(
+            name="pass",
+            title=Text("Pass", "通行"),
+            fields=(
+                category("direction", Text("Direction", "方向"), ("in", "out", "unknown")),
+                category("method", Text("Method", "方式"), ("face", "card", "qr", "pin", "remote")),
+                category("result", Text("Result", "结果"), ("granted", "denied")),
+                category(
+                    "reason",
+                    Text("Reason", "原因"),
+                    ("no_match", "expired", "schedule", "blocked", "liveness", "timeout"),
+                    required=False,
+                ),
+                category(
+                    "category", Text("Who", "人员类别"), ("resident", "visitor", "staff", "delivery"), required=False
+                ),
+                value("match_ms", Text("Time to decide", "识别用时"), "ms", 0, 120_000, required=False),
+            ),
+        ),
+    ),
+    statistics=(
+        Statistic(
+            name="people_inside",
+            title=Text("People inside", "在内人数"),
+            group=Group.OCCUPANCY,
+            unit="people",
+            reducer=Reducer.BALANCE,
+            definition="Residents, all taken to be at home at 04:00, plus granted passes in, minus granted passes out "
+            "since then, at the bucket's end.",
+            table="pass",
+            where=_IN,
+            minus=_OUT,
+            base="residents",
+        ),
+        Statistic(
+            name="passes",
+            title=Text("Passes", "通行次数"),
+            group=Group.USAGE,
+            unit="passes",
+            reducer=Reducer.COUNT,
+            definition="Granted passes within the bucket.",
+            table="pass",
+            where={"result": ("granted",)},
+        ),
+        Statistic(
+            name="passes_by_direction",
+            title=Text("Passes by direction", "按方向通行次数"),
+            group=Group.USAGE,
+            unit="passes",
+            reducer=Reducer.COUNT,
+            definition="Granted passes within the bucket, by direction.",
+            table="pass",
+            where={"result": ("granted",)},
+            by="direction",
+        ),
+        Statistic(
+            name="passes_by_method",
+            title=Text("Passes by method", "按方式通行次数"),
+            group=Group.USAGE,
+            unit="passes",
+            reducer=Reducer.COUNT,
+            definition="Granted passes within the bucket, by what opened the gate.",
+            table="pass",
+            where={"result": ("granted",)},
+            by="method",
+        ),
+        Statistic(
+            name="passes_by_category",
+            title=Text("Passes by category", "按人员类别通行次数"),
+            group=Group.USAGE,
+            unit="passes",
+            reducer=Reducer.COUNT,
+            definition="Granted passes within the bucket, by who passed: resident, visitor, staff, delivery.",
+            table="pass",
+            where={"result": ("granted",)},
+            by="category",
+        ),
+        Statistic(
+            name="attempts",
+            title=Text("Attempts", "尝试次数"),
+            group=Group.USAGE,
+            unit="passes",
+            reducer=Reducer.COUNT,
+            definition="Granted and denied passes within the bucket.",
+            table="pass",
+        ),
+        Statistic(
+            name="denials",
+            title=Text("Denials", "拒绝次数"),
+            group=Group.USAGE,
+            unit="passes",
+            reducer=Reducer.COUNT,
+            definition="Denied passes within the bucket.",
+            table="pass",
+            where={"result": ("denied",)},
+        ),
+        Statistic(
+            name="denial_rate",
+            title=Text("Denial rate", "拒绝率"),
+            group=Group.USAGE,
+            unit="1",
+            reducer=Reducer.RATIO,
+            definition="Denials divided by attempts.",
+            table="pass",
+            operands=("denials", "attempts"),
+        ),
+        Statistic(
+            name="open_seconds",
+            title=Text("Open, held or forced", "开启、滞留或强开时间"),
+            group=Group.USAGE,
+            unit="s",
+            reducer=Reducer.SECONDS,
+            definition="Seconds in which a door was open, held or forced, summed over gates.",
+            field="door",
+            labels=("open", "held", "forced"),
+        ),
+        Statistic(
+            name="forced_entries",
+            title=Text("Forced openings", "强行开启次数"),
+            group=Group.USAGE,
+            unit="entries",
+            reducer=Reducer.ENTRIES,
+            definition="Times a door was found forced.",
+            field="door",
+            labels=("forced",),
+        ),
+    ),
+)
