@@ -1,0 +1,185 @@
+"""What is InfluxDB's own: requests, bodies, what others wrote to the bucket, rows beyond retention."""
+
+import struct
+import time
+
+import numpy as np
+import pytest
+
+from devices.columns import Batch, SeriesKey
+from devices.errors import StoreRejectedError, StoreUnavailableError
+from devices.registry import discover
+from store import influx as module
+from store.influx import InfluxOptions, InfluxStore
+from store.protocol import Query
+from tests.services import Bucket, Influxd
+from tests.store.conftest import influx_options
+from tests.store.model import Model, bits, rows_of
+from tests.store.samples import START_NS, STOP_NS, sample
+from tests.store.strategies import EVERYTHING
+from tests.store.stub import Stub
+
+GATE = discover()["gate"]
+PASS, DOOR = GATE.tables["pass"], GATE.tables["telemetry"]
+CHARGER = discover()["charger"].tables["telemetry"]
+
+
+def everything() -> Query:
+    return Query(table=PASS, start_ns=START_NS, stop_ns=STOP_NS)
+
+
+class TestRequests:
+    def test_several_batches_are_one_request(self) -> None:
+        with Stub() as stub:
+            store = InfluxStore(InfluxOptions(url=stub.url, org="o", bucket="b", token="t"))
+            store.write([sample(PASS, 100), sample(DOOR, 100), sample(CHARGER, 100), Batch.empty(PASS)])
+            store.close()
+        assert len(stub.bodies) == 1
+        assert stub.bodies[0].count(b"\n") == 300
+
+    def test_a_request_is_no_larger_than_agreed(self) -> None:
+        batches = [sample(CHARGER, 30_000, seed=seed) for seed in range(2)]
+        with Stub() as stub:
+            store = InfluxStore(InfluxOptions(url=stub.url, org="o", bucket="b", token="t"))
+            store.write(batches)
+            store.close()
+        sizes = [len(body) for body in stub.bodies]
+        assert sum(body.count(b"\n") for body in stub.bodies) == 60_000
+        assert max(sizes) <= module.MAX_BODY_BYTES
+        assert len(sizes) <= 2 * sum(sizes) / module.MAX_BODY_BYTES + 1
+
+    @pytest.mark.parametrize(
+        ("first", "requests", "partial"),
+        [([422], 3, True), ([204, 422], 3, True), ([422, 400], 2, False), ([400], 1, False)],
+    )
+    def test_after_a_partial_refusal_the_rest_is_sent(self, first: list[int], requests: int, *, partial: bool) -> None:
+        with Stub(first=first) as stub:
+            store = InfluxStore(InfluxOptions(url=stub.url, org="o", bucket="b", token="t"))
+            with pytest.raises(StoreRejectedError) as caught:
+                store.write([sample(CHARGER, 10_000, seed=seed) for seed in range(5)])
+            store.close()
+        assert caught.value.partial is partial
+        assert len(stub.bodies) == requests
+
+    def test_nothing_to_write_asks_nothing(self) -> None:
+        with Stub() as stub:
+            store = InfluxStore(InfluxOptions(url=stub.url, org="o", bucket="b", token="t"))
+            store.write([])
+            store.write([Batch.empty(PASS)])
+            assert len(store.read(Query(table=PASS, start_ns=5, stop_ns=5))) == 0
+            assert store.count(PASS, start_ns=5, stop_ns=4) == 0
+            store.close()
+        assert stub.bodies == []
+
+    def test_the_token_is_not_shown(self) -> None:
+        assert "hidden" not in repr(InfluxOptions(url="http://x", org="o", bucket="b", token="hidden"))
+
+
+class TestErrorsInsideAnAnswer:
+    HEADER = b",result,table,_time,_value,_field,compound,device\r\n"
+    ROW = b",_result,0,2026-01-01T00:00:00Z,in,direction,c,d\r\n"
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"error,reference\r\nout of memory,897\r\n\r\n",
+            HEADER + b"\r\nerror,reference\r\nout of memory,897\r\n\r\n",
+            HEADER + ROW * 3 + b"\r\nerror,reference\r\nout of memory,897\r\n",
+            HEADER + ROW * 300_000 + b"\r\nerror,reference\r\nout of memory,897\r\n\r\n",
+        ],
+        ids=["at once", "after the header", "after some rows", "after many rows"],
+    )
+    def test_they_are_raised(self, body: bytes) -> None:
+        with Stub(status=200, body=body) as stub:
+            store = InfluxStore(InfluxOptions(url=stub.url, org="o", bucket="b", token="t"))
+            for call in (lambda: store.read(everything()), lambda: store.count(PASS, start_ns=0, stop_ns=1)):
+                with pytest.raises(StoreUnavailableError, match="out of memory"):
+                    call()
+            store.close()
+
+
+@pytest.mark.services
+class TestBucketsOfOthers:
+    def test_other_measurements_fields_and_tags_are_left_alone(self, influx_bucket: Bucket) -> None:
+        batch = sample(PASS)
+        influx_bucket.write(f'cpu,host=a usage=1 {START_NS}\ngate_pass2,compound=c,device=d direction="in" {START_NS}')
+        influx_bucket.write(f"gate_pass,compound=c,device=d strange=1,n=1i {START_NS}")
+        store, model = InfluxStore(influx_options(influx_bucket)), Model()
+        store.write([batch])
+        model.write([batch])
+        assert bits(rows_of(store.read(everything()))) == bits(model.read(everything()))
+        assert store.count(PASS, start_ns=START_NS, stop_ns=STOP_NS) == 300
+        store.close()
+
+    def test_whole_numbers_are_numbers(self, influx_bucket: Bucket) -> None:
+        head = 'everything_telemetry,compound=c,device=d,part=1 id="i",kind_of="a",tilt=true'
+        influx_bucket.write(f"{head},level=7i,extra=3u {START_NS}\n{head},level=8i {START_NS + 1}")
+        store = InfluxStore(influx_options(influx_bucket))
+        found = store.read(Query(table=EVERYTHING, start_ns=START_NS, stop_ns=STOP_NS))
+        assert found.floats("level").tolist() == [7.0, 8.0]
+        assert bits(rows_of(found))[0][2]["extra"] == struct.pack(">d", 3.0)
+        assert np.isnan(found.floats("extra")).tolist() == [False, True]
+        store.close()
+
+    def test_texts_for_numbers_are_refused(self, influx_bucket: Bucket) -> None:
+        influx_bucket.write(f'everything_telemetry,compound=c,device=d,part=1 level="high" {START_NS}')
+        store = InfluxStore(influx_options(influx_bucket))
+        with pytest.raises(StoreRejectedError, match="level"):
+            store.read(Query(table=EVERYTHING, start_ns=START_NS, stop_ns=STOP_NS, fields=("level",)))
+        store.close()
+
+    def test_a_label_that_is_not_declared_reads_as_absent(self, influx_bucket: Bucket) -> None:
+        influx_bucket.write(f'gate_pass,compound=c,device=d direction="in",method="toes",result="granted" {START_NS}')
+        store = InfluxStore(influx_options(influx_bucket))
+        (row,) = rows_of(store.read(everything()))
+        assert row[2] | {"direction": "in", "method": None, "result": "granted"} == row[2]
+        store.close()
+
+
+@pytest.mark.services
+def test_a_refused_row_harms_only_its_own_request(influx_bucket: Bucket) -> None:
+    """422 stores the rest: all rows but those of the field's other type can be read."""
+    batch = sample(PASS, 100, keys=(SeriesKey("c", "d"),))
+    influx_bucket.write(f"gate_pass,compound=c,device=d match_ms=1i {START_NS}")
+    store = InfluxStore(influx_options(influx_bucket))
+    with pytest.raises(StoreRejectedError) as caught:
+        store.write([batch])
+    assert caught.value.partial
+    good = batch.take(np.isnan(batch.floats("match_ms")))
+    model = Model()
+    model.write([good])
+    query = Query(table=PASS, start_ns=START_NS + 1, stop_ns=STOP_NS, fields=("direction", "method", "result"))
+    assert bits(rows_of(store.read(query))) == bits(model.read(query))
+    store.close()
+
+
+@pytest.mark.services
+def test_rows_beyond_retention_are_refused_in_part(influxd: Influxd) -> None:
+    bucket = influxd.create_bucket(retention_s=7200)
+    now_ns = time.time_ns()
+    old = sample(PASS, 50, start_ns=now_ns - 10**15, stop_ns=now_ns - 9 * 10**14)
+    new = sample(PASS, 50, start_ns=now_ns - 10**11, stop_ns=now_ns)
+    store = InfluxStore(influx_options(bucket))
+    with pytest.raises(StoreRejectedError) as caught:
+        store.write([Batch.concatenated([old, new])])
+    assert caught.value.partial
+    assert store.count(PASS, start_ns=0, stop_ns=now_ns) == 50
+    store.close()
+    influxd.delete_bucket(bucket.bucket)
+
+
+@pytest.mark.services
+def test_an_influxd_that_was_away_is_used_again(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with Influxd(folder=tmp_path_factory.mktemp("away")) as influxd:
+        bucket = influxd.create_bucket()
+        store = InfluxStore(influx_options(bucket, timeout_s=5))
+        batch = sample(PASS)
+        store.write([batch.take(slice(0, 100))])
+        influxd.stop()
+        for call in (lambda: store.write([batch]), lambda: store.read(everything()), store.ping):
+            with pytest.raises(StoreUnavailableError):
+                call()
+        influxd.start()
+        store.write([batch])
+        assert store.count(PASS, start_ns=START_NS, stop_ns=STOP_NS) == 300
+        store.close()
