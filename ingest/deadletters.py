@@ -1,0 +1,181 @@
+"""Dead letters: what was refused, why, and (but for personal data) its content."""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from devices.errors import Reason
+from devices.privacy import is_personal, is_personal_text
+from ingest.ledger import UNKNOWN_KIND
+
+KEPT_PAYLOAD_BYTES = 64 * 1024
+"""A dead letter keeps this much of its payload."""
+LOOKED_AT_BYTES = KEPT_PAYLOAD_BYTES + 1024
+"""This much of an oversize payload is searched for personal data: a little more than is kept, so that an identity
+number across the cut is seen whole."""
+WITHHELD = "(withheld)"
+"""Stands for a topic that holds personal text."""
+
+_UNREAD = frozenset({
+    Reason.TOPIC, Reason.UNKNOWN_KIND, Reason.UNKNOWN_COMPOUND, Reason.UNKNOWN_DEVICE, Reason.TOO_LARGE
+})  # fmt: skip
+"""For these a message is refused before its payload is read; the schema has searched the payload in all other cases."""
+
+_KEPT_TOPIC = 512
+_KEPT_MESSAGE = 300
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS dead_letters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time_ms INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    message TEXT NOT NULL,
+    topic TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    compound TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sha256 TEXT,
+    payload BLOB
+)
+"""
+_COLUMNS = "time_ms, reason, message, topic, kind, compound, size, sha256, payload"
+_INSERT = f"INSERT INTO dead_letters ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  (constants only)
+_SELECT = f"SELECT id, {_COLUMNS} FROM dead_letters"  # noqa: S608  (constants only)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeadLetter:
+    """One refused message, or one reading that the store refused.
+
+    Attributes:
+        time_ms: when it was received, ms since the epoch.
+        reason: why it was refused.
+        message: the same in words.
+        topic: its topic; `WITHHELD` where that holds personal text.
+        kind: the kind it belongs to, or "unknown".
+        compound: the compound its topic names, or "" where the topic is none of ours.
+        size: size of the payload as sent, in bytes.
+        payload: the payload, cut to `KEPT_PAYLOAD_BYTES`; None for personal data.
+        sha256: of personal data, the hash of what was received; else None.
+        id: its number, from 1, or 0 before it is kept.
+    """
+
+    time_ms: int
+    reason: Reason
+    message: str
+    topic: str
+    kind: str = UNKNOWN_KIND
+    compound: str = ""
+    size: int = 0
+    payload: bytes | None = None
+    sha256: str | None = None
+    id: int = 0
+
+
+def refused(  # noqa: PLR0913  (a dead letter is one row)
+    *, time_ms: int, reason: Reason, message: str, topic: str, payload: bytes, kind: str, compound: str, size: int
+) -> DeadLetter:
+    """Make the dead letter of a message as received; it keeps nothing where the topic or the payload is personal.
+
+    Args:
+        time_ms: when the message was received, ms since the epoch.
+        reason: why it is refused.
+        message: the same in words.
+        topic: its topic as received.
+        payload: its payload as received, or the beginning of an oversize one.
+        kind: the kind it belongs to, or `UNKNOWN_KIND`.
+        compound: the compound its topic names, or "".
+        size: size of the payload as sent, in bytes.
+    """
+    hidden = is_personal_text(topic)
+    if hidden or reason is Reason.PRIVACY or (reason in _UNREAD and is_personal(payload)):
+        return DeadLetter(
+            time_ms=time_ms,
+            reason=Reason.PRIVACY,
+            message="the message carries personal data; its content is not kept",
+            topic=WITHHELD if hidden else topic[:_KEPT_TOPIC],
+            kind=kind,
+            compound="" if hidden else compound,
+            size=size,
+            sha256=hashlib.sha256(payload).hexdigest(),
+        )
+    return DeadLetter(
+        time_ms=time_ms,
+        reason=reason,
+        message=message[:_KEPT_MESSAGE],
+        topic=topic[:_KEPT_TOPIC],
+        kind=kind,
+        compound=compound,
+        size=size,
+        payload=payload[:KEPT_PAYLOAD_BYTES],
+    )
+
+
+def payload_bytes(db: sqlite3.Connection) -> int:
+    """How many bytes of payload the kept dead letters hold."""
+    (total,) = db.execute("SELECT coalesce(sum(length(payload)), 0) FROM dead_letters").fetchone()
+    return int(total)
+
+
+def insert(db: sqlite3.Connection, letters: Sequence[DeadLetter], *, most: int, most_bytes: int, held: int) -> int:
+    """Keep dead letters within the caller's transaction, and drop the oldest beyond the limits.
+
+    Args:
+        db: the spool's connection, in a transaction.
+        letters: what to keep.
+        most: how many are kept.
+        most_bytes: how many bytes of payload are kept.
+        held: how many bytes of payload were held before; too high a figure does no harm.
+
+    Returns:
+        How many are held now, or somewhat more.
+    """
+    kept = letters[-most:] if most else ()
+    db.executemany(
+        _INSERT,
+        ((x.time_ms, x.reason, x.message, x.topic, x.kind, x.compound, x.size, x.sha256, x.payload) for x in kept),
+    )
+    db.execute("DELETE FROM dead_letters WHERE id <= (SELECT max(id) FROM dead_letters) - ?", (most,))
+    held += sum(len(each.payload or b"") for each in kept)
+    return held if held <= most_bytes else _trimmed(db, most_bytes)
+
+
+def _trimmed(db: sqlite3.Connection, most_bytes: int) -> int:
+    total = 0
+    for number, size in db.execute("SELECT id, coalesce(length(payload), 0) FROM dead_letters ORDER BY id DESC"):
+        if total + size > most_bytes:
+            db.execute("DELETE FROM dead_letters WHERE id <= ?", (number,))
+            break
+        total += size
+    return total
+
+
+def select(db: sqlite3.Connection, *, after_id: int, limit: int, reason: Reason | None) -> Iterator[DeadLetter]:
+    """Read dead letters, oldest first.
+
+    Args:
+        db: a connection to the spool's file.
+        after_id: only those with a higher number.
+        limit: at most so many.
+        reason: only those with this reason, or None for all.
+    """
+    where = "id > ?"
+    wanted: list[object] = [after_id]
+    if reason is not None:
+        where += " AND reason = ?"
+        wanted.append(reason.value)
+    for row in db.execute(f"{_SELECT} WHERE {where} ORDER BY id LIMIT ?", (*wanted, limit)):
+        number, time_ms, code, message, topic, kind, compound, size, sha256, payload = row
+        yield DeadLetter(
+            id=number,
+            time_ms=time_ms,
+            reason=Reason(code),
+            message=message,
+            topic=topic,
+            kind=kind,
+            compound=compound,
+            size=size,
+            sha256=sha256,
+            payload=payload,
+        )

@@ -1,0 +1,66 @@
+"""The ledger: received = written + duplicate + dead-lettered, per kind, for all that has left the spool.
+
+Counters lie in the spool's file and change only in the transaction that trims it, so that they are exact whatever is
+killed in between; what still waits in the spool is pending. The unit is a reading (one object of a payload); a message
+that is refused whole counts as one.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+UNKNOWN_KIND = "unknown"
+"""The kind under which messages are counted whose topic names no known kind."""
+
+
+class Entry(StrEnum):
+    """What is counted."""
+
+    MESSAGES = "messages"  # messages that have left the spool, under kind ""
+    RECEIVED = "received"
+    WRITTEN = "written"
+    DUPLICATE = "duplicate"
+    DEAD_LETTERED = "dead_lettered"
+
+
+class Account(NamedTuple):
+    """One counter: what is counted, of which kind and, for dead letters, the reason."""
+
+    entry: Entry
+    kind: str
+    reason: str = ""
+
+
+Counts = Counter[Account]
+
+
+def per_kind(counts: Mapping[Account, int], entry: Entry) -> Counter[str]:
+    """One entry by kind, over all reasons."""
+    found: Counter[str] = Counter()
+    for account, value in counts.items():
+        if account.entry is entry:
+            found[account.kind] += value
+    return found
+
+
+def per_reason(counts: Mapping[Account, int]) -> Counter[str]:
+    """Dead letters by reason, over all kinds."""
+    found: Counter[str] = Counter()
+    for account, value in counts.items():
+        if account.entry is Entry.DEAD_LETTERED:
+            found[str(account.reason)] += value
+    return found
+
+
+def unbalanced(counts: Mapping[Account, int]) -> dict[str, int]:
+    """By kind, how many readings received are accounted for nowhere; empty where the ledger balances."""
+    left = per_kind(counts, Entry.RECEIVED)
+    for entry in (Entry.WRITTEN, Entry.DUPLICATE, Entry.DEAD_LETTERED):
+        left.subtract(per_kind(counts, entry))
+    return {kind: value for kind, value in left.items() if value}
+
+
+def counted(rows: Iterable[tuple[str, str, str, int]]) -> Counts:
+    """The counters as they lie in the file."""
+    return Counter({Account(Entry(entry), kind, reason): value for entry, kind, reason, value in rows})
