@@ -1,0 +1,1 @@
+"""What the kinds do, one file each; `simulators.behaviour.discover` finds them."""
