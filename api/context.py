@@ -1,0 +1,53 @@
+"""What every service of the API works on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from api.options import ApiOptions
+from api.times import Clock, shown
+from devices.errors import NotFoundError, QueryError
+from devices.inventory import Compound, Device, Inventory
+from devices.kind import Kind
+from store.protocol import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """The world as the API knows it.
+
+    Attributes:
+        options: limits.
+        inventory: which compounds and devices there are.
+        kinds: how each kind is declared.
+        store: where the rows are.
+        clock: the present.
+    """
+
+    options: ApiOptions
+    inventory: Inventory
+    kinds: Mapping[str, Kind]
+    store: Store
+    clock: Clock
+
+    def compound(self, name: str) -> Compound:
+        """The compound with this id; a `NotFoundError` where there is none."""
+        found = self.inventory.compounds.get(name)
+        if found is None:
+            raise NotFoundError(
+                f"there is no compound {shown(name)}; /v1/compounds lists them", code="unknown_compound"
+            )
+        return found
+
+    def device(self, name: str) -> Device:
+        """The device with this id; a `NotFoundError` where there is none."""
+        found = self.inventory.devices.get(name)
+        if found is None:
+            raise NotFoundError(f"there is no device {shown(name)}; /v1/devices lists them", code="unknown_device")
+        return found
+
+    def kind(self, name: str) -> Kind:
+        """The kind that a parameter names; a `QueryError` that lists them where there is none."""
+        found = self.kinds.get(name)
+        if found is None:
+            raise QueryError(f"kind={shown(name)} is unknown; send one of {', '.join(self.kinds)}", code="unknown_kind")
+        return found

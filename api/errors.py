@@ -1,0 +1,89 @@
+"""Errors of the API itself, and which status each error of the tree becomes.
+
+CourtyardError
+├── AccessError    no key, or one that is not accepted
+├── BusyError      too many questions at once: the same call may go through later
+└── NotReadyError  the service is up but cannot do its work yet
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from devices.errors import (
+    CourtyardError,
+    NotFoundError,
+    QueryError,
+    StoreDeniedError,
+    StoreUnavailableError,
+)
+
+
+class AccessError(CourtyardError):
+    """The caller did not show a key that is accepted."""
+
+    code = "key_missing"
+
+
+class BusyError(CourtyardError):
+    """Too many questions are being answered at once."""
+
+    code = "busy"
+
+
+class NotReadyError(CourtyardError):
+    """A part that the service needs is away.
+
+    Attributes:
+        reasons: one sentence for each part that is away.
+    """
+
+    code = "not_ready"
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        """Say what is away."""
+        super().__init__("the service cannot do its work: " + "; ".join(reasons))
+        self.reasons = tuple(reasons)
+
+
+STATUSES: tuple[tuple[type[CourtyardError], HTTPStatus], ...] = (
+    (NotFoundError, HTTPStatus.NOT_FOUND),
+    (QueryError, HTTPStatus.BAD_REQUEST),
+    (AccessError, HTTPStatus.UNAUTHORIZED),
+    (BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (NotReadyError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (StoreUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (StoreDeniedError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (CourtyardError, HTTPStatus.INTERNAL_SERVER_ERROR),
+)
+"""The first class that an error is of gives its status."""
+
+CODES: tuple[tuple[str, str], ...] = (
+    ("query", "The question cannot be answered as it was put; `detail` says what to send."),
+    ("validation", "A parameter has the wrong form or is unknown; `errors` names each one."),
+    ("time", "A time cannot be read."),
+    ("span_reversed", "`start` is not before `stop`."),
+    ("span_too_long", "The span from `start` to `stop` is longer than is served at once."),
+    ("cursor", "The cursor is not one that this API gave."),
+    ("unknown_compound", "There is no such compound; `/v1/compounds` lists them."),
+    ("unknown_device", "There is no such device; `/v1/devices` lists them."),
+    ("unknown_kind", "There is no such kind; `/v1/kinds` lists them."),
+    ("unknown_building", "The compound has no such building, or no compound was named."),
+    ("unknown_table", "The kind has no such table; `/v1/kinds` lists them."),
+    ("unknown_field", "The table has no such field; `/v1/kinds` lists them."),
+    ("not_found", "There is nothing at this address."),
+    ("method_not_allowed", "The address does not take this method; `Allow` names those it takes."),
+    ("http", "The request cannot be served as it was sent."),
+    ("key_missing", "A key is required: `X-API-Key: …` or `Authorization: Bearer …`."),
+    ("key_wrong", "The key is not accepted."),
+    ("busy", "Too many questions at once; try again after `Retry-After` seconds."),
+    ("not_ready", "The service is up, but a part it needs is away; `reasons` says which."),
+    ("store_unavailable", "The store is away; try again after `Retry-After` seconds."),
+    ("store_denied", "The store does not let the API in; its operator has to act."),
+    ("internal", "The service failed; the same call may fail again."),
+)
+"""Every code a problem of this API may carry, and what it means."""
+
+
+def status_of(error: CourtyardError) -> HTTPStatus:
+    """The HTTP status that `error` becomes."""
+    return next(status for kind, status in STATUSES if isinstance(error, kind))

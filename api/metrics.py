@@ -1,0 +1,71 @@
+"""What the API counts about itself, as Prometheus reads it."""
+
+import time
+from http import HTTPStatus
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """Counts requests by route, method and status. Labels come from our routes only, never from what was sent."""
+
+    def __init__(self) -> None:
+        """Start at zero, in a registry of its own: two apps of one process do not share counts."""
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "courtyard_api_requests_total", "Requests answered.", ("route", "method", "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "courtyard_api_request_seconds",
+            "Time from request to the end of its answer.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+
+    def observe(self, *, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        self._requests.labels(route, method if method in _METHODS else "other", str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def text(self) -> bytes:
+        """All counts in the Prometheus text format."""
+        return generate_latest(self._registry)
+
+
+class Measured:
+    """ASGI middleware that counts what passes through it."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        """Wrap `app`, counting into `metrics`."""
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        status: int = HTTPStatus.INTERNAL_SERVER_ERROR
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            # The router leaves the matched route in the scope; an address that matches none has no name of its own.
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self._metrics.observe(
+                route=route, method=scope["method"], status=status, seconds=time.perf_counter() - begun
+            )

@@ -1,0 +1,112 @@
+"""What a caller may send: the parameters of each route. Unknown ones are refused, so that a typo is not ignored."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.connection import State
+from api.inventory import DevicesQuestion
+from api.readings import Order, ReadingsQuestion
+from api.statistics import StatisticsQuestion
+from api.times import HOW
+from devices.statistics import Group
+
+_MAX_OFFSET = 1_000_000
+
+_Start = Annotated[
+    str | None,
+    Field(max_length=64, description=f"First instant: {HOW}. Default: 24 h before `stop`", examples=["-24h"]),
+]
+_Stop = Annotated[
+    str | None, Field(max_length=64, description="End of the span, not in it; written like `start`. Default: now")
+]
+_Kinds = Annotated[
+    list[str], Field(max_length=100, description="Name of a kind; may be given several times. Default: all")
+]
+
+
+class _Params(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NoParams(_Params):
+    """A route without parameters."""
+
+
+class CatalogueParams(_Params):
+    """Parameters of /v1/statistics."""
+
+    group: Annotated[Group | None, Field(description="Only statistics served under this address")] = None
+    kind: _Kinds = []
+
+
+class DevicesParams(_Params):
+    """Parameters of /v1/devices."""
+
+    compound: Annotated[str | None, Field(max_length=64, description="Id of a compound")] = None
+    building: Annotated[str | None, Field(max_length=16, description="A building of that compound")] = None
+    kind: _Kinds = []
+    state: Annotated[State | None, Field(description="Only devices that are in this state now")] = None
+    limit: Annotated[int, Field(ge=1, le=1000, description="Most devices on a page")] = 100
+    offset: Annotated[int, Field(ge=0, le=_MAX_OFFSET, description="How many to leave out in front")] = 0
+
+    def question(self) -> DevicesQuestion:
+        """As the service asks it."""
+        return DevicesQuestion(
+            compound=self.compound,
+            building=self.building,
+            kinds=tuple(self.kind),
+            state=self.state,
+            limit=self.limit,
+            offset=self.offset,
+        )
+
+
+class ReadingsParams(_Params):
+    """Parameters of /v1/devices/{id}/readings."""
+
+    table: Annotated[
+        str, Field(max_length=64, description="`telemetry`, `status` or the name of an event (see /v1/kinds)")
+    ] = "telemetry"
+    start: _Start = None
+    stop: _Stop = None
+    fields: Annotated[
+        list[str],
+        Field(max_length=100, description="Name of a field; several by repeating it or with commas. Default: all"),
+    ] = []
+    limit: Annotated[int, Field(ge=1, le=10_000, description="Most readings on a page")] = 100
+    order: Annotated[Order, Field(description="Which come first")] = "newest"
+    cursor: Annotated[str | None, Field(max_length=64, description="`next` of the page before")] = None
+
+    def question(self) -> ReadingsQuestion:
+        """As the service asks it."""
+        names = [name.strip() for each in self.fields for name in each.split(",")]
+        return ReadingsQuestion(
+            table=self.table,
+            start=self.start,
+            stop=self.stop,
+            fields=tuple(name for name in names if name),
+            limit=self.limit,
+            order=self.order,
+            cursor=self.cursor,
+        )
+
+
+class StatisticsParams(_Params):
+    """Parameters of the statistics of a compound."""
+
+    start: _Start = None
+    stop: _Stop = None
+    every: Annotated[
+        str,
+        Field(
+            max_length=16,
+            description="Length of a bucket: minutes or hours that divide a day (15m, 1h, 6h), 1d, 1w or 1mo; cut on "
+            "the compound's wall clock",
+        ),
+    ] = "1h"
+    kind: _Kinds = []
+
+    def question(self) -> StatisticsQuestion:
+        """As the service asks it."""
+        return StatisticsQuestion(start=self.start, stop=self.stop, every=self.every, kinds=tuple(self.kind))

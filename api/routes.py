@@ -1,0 +1,135 @@
+"""The endpoints: each asks the service and answers with what it says."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from api import pages
+from api.answers import ReadingsAnswer, StatisticsAnswer
+from api.auth import Guard
+from api.metrics import CONTENT_TYPE, Metrics
+from api.models import (
+    CompoundDetail,
+    CompoundList,
+    DeviceDetail,
+    DeviceList,
+    Health,
+    KindList,
+    Overview,
+    StatisticList,
+)
+from api.questions import CatalogueParams, DevicesParams, NoParams, ReadingsParams, StatisticsParams
+from api.service import Service
+from devices.statistics import Group
+
+JSON = "application/json"
+
+
+def data_router(service: Service, guard: Guard) -> APIRouter:  # noqa: C901  (one small function per route)
+    """The routes under /v1. They are plain functions, so each runs in a thread: a store blocks."""
+    router = APIRouter(dependencies=[Depends(guard)])
+
+    @router.get("/v1/compounds", tags=["compounds"], response_model=CompoundList)
+    def list_compounds(_: Annotated[NoParams, Query()]) -> Response:
+        """All compounds of the inventory."""
+        return _json(service.compounds())
+
+    @router.get("/v1/compounds/{compound}", tags=["compounds"], response_model=CompoundDetail)
+    def get_compound(compound: str, _: Annotated[NoParams, Query()]) -> Response:
+        """One compound, with its devices by kind and state, and its occupancy now."""
+        return _json(service.compound(compound))
+
+    @router.get("/v1/overview", tags=["compounds"], response_model=Overview)
+    def get_overview(_: Annotated[NoParams, Query()]) -> Response:
+        """All compounds at this moment: people inside, devices by state, occupancy, age of the data."""
+        return _json(service.overview())
+
+    @router.get("/v1/compounds/{compound}/occupancy", tags=["statistics"], response_model=StatisticsAnswer)
+    def get_occupancy(compound: str, params: Annotated[StatisticsParams, Query()]) -> Response:
+        """How full things are: people inside, connectors and cells occupied, fill levels."""
+        return _json(service.statistics(compound, Group.OCCUPANCY, params.question()))
+
+    @router.get("/v1/compounds/{compound}/usage", tags=["statistics"], response_model=StatisticsAnswer)
+    def get_usage(compound: str, params: Annotated[StatisticsParams, Query()]) -> Response:
+        """How much things are used: passes, energy, sessions, parcels, deposits, incidents."""
+        return _json(service.statistics(compound, Group.USAGE, params.question()))
+
+    @router.get("/v1/compounds/{compound}/availability", tags=["statistics"], response_model=StatisticsAnswer)
+    def get_availability(compound: str, params: Annotated[StatisticsParams, Query()]) -> Response:
+        """Whether things work: online, offline, outages, faults."""
+        return _json(service.statistics(compound, Group.AVAILABILITY, params.question()))
+
+    @router.get("/v1/devices", tags=["devices"], response_model=DeviceList)
+    def list_devices(params: Annotated[DevicesParams, Query()]) -> Response:
+        """Devices with their connection, filtered and a page at a time."""
+        return _json(service.devices(params.question()))
+
+    @router.get("/v1/devices/{device}", tags=["devices"], response_model=DeviceDetail)
+    def get_device(device: str, _: Annotated[NoParams, Query()]) -> Response:
+        """One device: its connection and the latest telemetry of each part, by the device's own time."""
+        return _json(service.device(device))
+
+    @router.get("/v1/devices/{device}/readings", tags=["devices"], response_model=ReadingsAnswer)
+    def get_readings(device: str, params: Annotated[ReadingsParams, Query()]) -> Response:
+        """Raw readings or events of one device, a page at a time."""
+        return _json(service.readings(device, params.question()))
+
+    @router.get("/v1/kinds", tags=["catalogue"], response_model=KindList)
+    def list_kinds(_: Annotated[NoParams, Query()]) -> Response:
+        """Kinds of devices: fields, units, events, statistics, topics and the JSON schema of payloads."""
+        return _json(service.kinds())
+
+    @router.get("/v1/statistics", tags=["catalogue"], response_model=StatisticList)
+    def list_statistics(params: Annotated[CatalogueParams, Query()]) -> Response:
+        """Every statistic with its unit, titles and definition."""
+        return _json(service.catalogue(params.group, tuple(params.kind)))
+
+    return router
+
+
+def operations_router(service: Service, guard: Guard, metrics: Metrics) -> APIRouter:
+    """Health, which anyone may ask, and metrics, which need a key like all data."""
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/health")
+    async def health() -> Health:
+        """The process is alive. Open to anyone; touches nothing."""
+        return Health()
+
+    @router.get("/ready")
+    def ready() -> Health:
+        """The store answers and ingest works; 503 with reasons where not. Open to anyone."""
+        service.check_ready()
+        return Health(status="ready")
+
+    @router.get("/metrics", dependencies=[Depends(guard)], response_class=Response)
+    async def read_metrics() -> Response:
+        """Counts and times of requests in the Prometheus text format. Needs a key, as `Authorization: Bearer`, say."""
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
+
+    return router
+
+
+def pages_router(service: Service, guard: Guard) -> APIRouter:
+    """Two pages for people. They work offline: nothing is loaded from elsewhere, and nothing is scripted."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    def overview_page(request: Request) -> HTMLResponse:
+        """How all compounds are now, or how to show a key."""
+        return pages.overview(service.overview() if guard.admits(request) else None)
+
+    @router.get("/docs")
+    async def docs_page(request: Request) -> HTMLResponse:
+        """What the API answers, in plain HTML."""
+        return pages.docs(request.app.openapi())
+
+    return router
+
+
+def _json(answer: BaseModel) -> Response:
+    """An answer as JSON, written here in the worker's thread: a large one would hold up the event loop."""
+    return Response(answer.model_dump_json(), media_type=JSON)

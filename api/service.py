@@ -1,0 +1,149 @@
+"""Everything the API can answer, without HTTP. The endpoints, the pages and the demo's table all ask this."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import structlog
+
+from api import catalogue, inventory, readings, statistics
+from api.answers import ReadingsAnswer, StatisticsAnswer
+from api.context import Context
+from api.errors import BusyError, NotReadyError
+from api.held import Held
+from api.inventory import DevicesQuestion
+from api.models import (
+    CompoundDetail,
+    CompoundList,
+    DeviceDetail,
+    DeviceList,
+    KindList,
+    Overview,
+    StatisticList,
+    Title,
+)
+from api.options import ApiOptions
+from api.overview import compounds_now
+from api.readings import ReadingsQuestion
+from api.statistics import StatisticsQuestion
+from api.times import Clock
+from devices.errors import StoreError
+from devices.inventory import Inventory
+from devices.kind import Kind
+from devices.statistics import Group
+from store.protocol import Store
+
+IngestHealth = Callable[[], Sequence[str]]
+"""Says why ingest cannot do its work, one sentence a reason; empty while it can. It must not block."""
+
+_log = structlog.get_logger("api")
+
+
+class Service:
+    """Answers questions about one installation. Any number of threads may ask at once."""
+
+    def __init__(  # noqa: PLR0913  (it is given all it works on)
+        self,
+        options: ApiOptions,
+        inventory: Inventory,
+        kinds: Mapping[str, Kind],
+        store: Store,
+        *,
+        ingest_health: IngestHealth | None = None,
+        clock: Clock = time.time_ns,
+    ) -> None:
+        """Answer from `store` and the declarations.
+
+        Args:
+            options: limits.
+            inventory: which compounds and devices there are.
+            kinds: how each kind is declared.
+            store: where the rows are.
+            ingest_health: asked by `ready`; None where ingest runs elsewhere.
+            clock: the present.
+        """
+        self._context = Context(options=options, inventory=inventory, kinds=kinds, store=store, clock=clock)
+        self._ingest_health = ingest_health
+        self._heavy = threading.BoundedSemaphore(options.heavy_at_once)
+        self._kinds = catalogue.kind_list(kinds)
+        # /ready is open to anyone, and walls and pages all ask for the overview: a crowd must not reach the store.
+        self._overview = Held(self._look, options.hold_s)
+        self._reasons = Held(lambda: tuple(self._away()), options.hold_s)
+
+    def compounds(self) -> CompoundList:
+        """All compounds."""
+        found = self._context.inventory
+        return CompoundList(
+            name=Title.of(found.name),
+            total=len(found.compounds),
+            compounds=[catalogue.compound_summary(each) for each in found.compounds.values()],
+        )
+
+    def compound(self, name: str) -> CompoundDetail:
+        """One compound, and how it is now; raises NotFoundError, StoreError."""
+        compound = self._context.compound(name)
+        (now,) = compounds_now(self._context, (compound,))
+        return CompoundDetail(**dict(catalogue.compound_summary(compound)), now=now)
+
+    def overview(self) -> Overview:
+        """All compounds at this moment: people inside, devices by state, last readings; raises StoreError."""
+        return self._overview()
+
+    def kinds(self) -> KindList:
+        """All kinds."""
+        return self._kinds
+
+    def catalogue(self, group: Group | None = None, kinds: tuple[str, ...] = ()) -> StatisticList:
+        """Every declared statistic, or those of one group or some kinds; raises QueryError."""
+        known = tuple(self._context.kind(name).name for name in kinds)
+        return catalogue.statistic_list(self._context.kinds, group, known)
+
+    def devices(self, question: DevicesQuestion) -> DeviceList:
+        """A page of devices; raises QueryError, NotFoundError, StoreError."""
+        return inventory.find(self._context, question)
+
+    def device(self, name: str) -> DeviceDetail:
+        """One device; raises NotFoundError, StoreError."""
+        return inventory.detail(self._context, self._context.device(name))
+
+    def readings(self, name: str, question: ReadingsQuestion) -> ReadingsAnswer:
+        """A page of a device's readings; raises QueryError, NotFoundError, StoreError, BusyError."""
+        device = self._context.device(name)
+        with self._one_of_few():
+            return readings.read(self._context, device, question)
+
+    def statistics(self, name: str, group: Group, question: StatisticsQuestion) -> StatisticsAnswer:
+        """Statistics of a compound; raises QueryError, NotFoundError, StoreError, BusyError."""
+        compound = self._context.compound(name)
+        with self._one_of_few():
+            return statistics.answer(self._context, compound, group, question)
+
+    def check_ready(self) -> None:
+        """Check that the store answers and ingest works; raises NotReadyError with the reasons where not."""
+        if reasons := self._reasons():
+            raise NotReadyError(reasons)
+
+    def _look(self) -> Overview:
+        return Overview(compounds=compounds_now(self._context, self._context.inventory.compounds.values()))
+
+    def _away(self) -> Iterator[str]:
+        try:
+            self._context.store.ping()
+        except StoreError as exc:
+            _log.warning("the store does not answer", code=exc.code, error=exc.message)
+            # The message of a store names its address, and /ready is open to anyone.
+            yield f"the store does not answer ({exc.code})"
+        if self._ingest_health is not None:
+            yield from self._ingest_health()
+
+    @contextmanager
+    def _one_of_few(self) -> Iterator[None]:
+        """Wait for a place among the questions that read history: each may hold a month of rows in memory."""
+        options = self._context.options
+        if not self._heavy.acquire(timeout=options.heavy_wait_s):
+            raise BusyError("too many questions about history are being answered; try again in a few seconds")
+        try:
+            yield
+        finally:
+            self._heavy.release()
