@@ -1,0 +1,83 @@
+"""What one process can be: everything, ingest alone, or the API alone."""
+
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from api.app import create_app
+from courtyard import wiring
+from courtyard.runner import Runner
+from courtyard.server import ApiServer
+from courtyard.settings import Settings
+from devices.errors import SettingsError
+from ingest.metrics import serve_metrics
+from ingest.service import Ingest
+
+_LOG = structlog.get_logger(__name__)
+_WATCH_S = 1.0
+
+Stopped = Callable[[float], bool]
+"""Waits up to the given seconds, and says whether to end."""
+
+
+def up(settings: Settings, stopped: Stopped) -> int:
+    """Run ingest and API in one process; the exit status."""
+    _require_key(settings)
+    known = wiring.kinds()
+    inventory = wiring.load_inventory(settings.inventory, known)
+    with closing(wiring.open_store(settings, known)) as store, Runner(settings, inventory, known, store) as runner:
+        _LOG.info("up", api=runner.api.url, store=settings.store, broker=f"{settings.mqtt_host}:{settings.mqtt_port}")
+        return _watch(lambda: runner.failed, stopped)
+
+
+def ingest(settings: Settings, stopped: Stopped) -> int:
+    """Run ingest alone; the exit status."""
+    known = wiring.kinds()
+    inventory = wiring.load_inventory(settings.inventory, known)
+    registry = CollectorRegistry()
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(wiring.open_store(settings, known)))
+        part = Ingest(
+            wiring.ingest_options(settings), wiring.broker_options(settings), inventory, known, store, registry=registry
+        )
+        stack.callback(part.stop)
+        part.start()
+        metrics = serve_metrics(settings.metrics_port, registry, host=settings.metrics_host)
+        stack.callback(metrics.close)
+        _LOG.info("up", store=settings.store, broker=f"{settings.mqtt_host}:{settings.mqtt_port}")
+        return _watch(lambda: part.health().failure, stopped)
+
+
+def api(settings: Settings, stopped: Stopped) -> int:
+    """Run the API alone; the exit status."""
+    _require_key(settings)
+    known = wiring.kinds()
+    inventory = wiring.load_inventory(settings.inventory, known)
+    with closing(wiring.open_store(settings, known)) as store:
+        app = create_app(wiring.api_options(settings), inventory, known, store)
+        server = ApiServer(app, settings.api_host, settings.api_port)
+        server.start()
+        _LOG.info("up", api=server.url, store=settings.store)
+        try:
+            return _watch(lambda: None if server.is_alive else "the API has ended", stopped)
+        finally:
+            server.stop()
+
+
+def _watch(failed: Callable[[], str | None], stopped: Stopped) -> int:
+    while not stopped(_WATCH_S):
+        failure = failed()
+        if failure is not None:
+            _LOG.critical("a part has died; ending so that a supervisor starts anew", failure=failure)
+            return 1
+    return 0
+
+
+def _require_key(settings: Settings) -> None:
+    if settings.api_key is None:
+        raise SettingsError(
+            "COURTYARD_API_KEY is not set: callers of the API must show a key. "
+            "`python -m courtyard secrets` makes a .env with one"
+        )

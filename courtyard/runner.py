@@ -1,0 +1,118 @@
+"""The all-in-one runner: ingest and API in one process, over one store, started and ended in order."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import Self
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from api.app import create_app
+from api.service import Service
+from courtyard.server import ApiServer
+from courtyard.settings import Settings
+from courtyard.wiring import api_options, broker_options, ingest_options
+from devices.inventory import Inventory
+from devices.registry import Registry
+from ingest.deliver import WriterState
+from ingest.health import Health
+from ingest.metrics import serve_metrics
+from ingest.service import Ingest
+from store.protocol import Store
+
+_STUCK = {
+    WriterState.STORE_UNAVAILABLE: "the store is away; readings wait in the spool",
+    WriterState.STORE_DENIED: "the store refuses our token; readings wait in the spool",
+    WriterState.SPOOL_UNAVAILABLE: "the spool cannot be read or written",
+}
+_LOG = structlog.get_logger(__name__)
+
+
+class Runner:
+    """Runs ingest and API until the block ends.
+
+    Attributes:
+        ingest: takes the readings.
+        service: answers the API's questions, for callers of this process.
+        api: serves the answers.
+    """
+
+    def __init__(
+        self, settings: Settings, inventory: Inventory, known: Registry, store: Store, *, open_access: bool = False
+    ) -> None:
+        """Wire the parts together; `with` starts them."""
+        self._settings = settings
+        self._registry = CollectorRegistry()
+        app = create_app(
+            api_options(settings, open_access=open_access), inventory, known, store, ingest_health=self._complaints
+        )
+        self.service: Service = app.state.service
+        self.api = ApiServer(app, settings.api_host, settings.api_port)
+        self.ingest = Ingest(
+            ingest_options(settings), broker_options(settings), inventory, known, store, registry=self._registry
+        )
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start ingest first, so that its session exists before any device publishes, then the API."""
+        settings = self._settings
+        with ExitStack() as stack:
+            stack.callback(self.ingest.stop)
+            self.ingest.start()
+            metrics = serve_metrics(settings.metrics_port, self._registry, host=settings.metrics_host)
+            stack.callback(metrics.close)
+            stack.callback(self.api.stop)
+            self.api.start()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Stop answering, stop receiving, drain the spool."""
+        self._stack.close()
+
+    @property
+    def failed(self) -> str | None:
+        """Which part died, or None."""
+        return self.ingest.health().failure if self.api.is_alive else "the API has ended"
+
+    def _complaints(self) -> list[str]:
+        return complaints(self.ingest.health())
+
+
+def complaints(health: Health) -> list[str]:
+    """Why messages do not flow from the broker to the store; empty while they do."""
+    reasons = []
+    if health.failure is not None:
+        reasons.append(health.failure)
+    if not health.connected:
+        reasons.append("the MQTT broker is away")
+    if health.backpressure:
+        reasons.append("the spool takes no more: nothing is acknowledged until the store has caught up")
+    if health.writer in _STUCK:
+        reasons.append(_STUCK[health.writer])
+    return reasons
+
+
+@contextmanager
+def until_signalled() -> Iterator[Callable[[float], bool]]:
+    """Turn SIGINT and SIGTERM into an orderly end.
+
+    Yields:
+        A function that waits up to the given seconds and says whether to end.
+    """
+    event = threading.Event()
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if not event.is_set():
+            _LOG.info("ending", signal=signal.Signals(number).name)
+        event.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event.wait
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

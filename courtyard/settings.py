@@ -1,0 +1,110 @@
+"""Settings: read from the environment (prefix `COURTYARD_`) and, where there is one, the file `.env`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import pydantic
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import devices.inventory
+from devices.errors import SettingsError
+
+BUILT_IN_INVENTORY = Path(devices.inventory.__file__).parent / "fangzhi-road.yaml"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
+class Settings(BaseSettings):
+    """Everything that an installation can set. Secrets are never shown by `repr` or in logs."""
+
+    model_config = SettingsConfigDict(env_prefix="COURTYARD_", env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    inventory: Path = Field(BUILT_IN_INVENTORY, description="the inventory file")
+    data_dir: Path = Field(Path("var/courtyard"), description="where spool, embedded store and tokens are kept")
+    log_format: Literal["console", "json"] = Field("console", description="how log lines look")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="which log lines are written")
+
+    mqtt_host: str = Field("127.0.0.1", description="the broker's name or address")
+    mqtt_port: Port = Field(1883, description="the broker's port")
+    mqtt_username: str | None = Field(None, description="user name at the broker")
+    mqtt_password: SecretStr | None = Field(None, description="password at the broker")
+    mqtt_ca_file: Path | None = Field(None, description="certificates to trust; given, the connection is TLS")
+    mqtt_client_id: str = Field("courtyard-ingest", description="client id of ingest; its session is kept under it")
+
+    store: Literal["duck", "influx"] = Field("duck", description="embedded DuckDB file, or InfluxDB 2")
+    influx_url: str = Field("http://127.0.0.1:8086", description="address of InfluxDB")
+    influx_org: str = Field("courtyard", description="organisation in InfluxDB")
+    influx_bucket: str = Field("courtyard", description="bucket in InfluxDB")
+    influx_token: SecretStr | None = Field(None, description="token for InfluxDB")
+    influx_token_file: Path | None = Field(None, description="file that holds the token, as `init` writes it")
+    influx_timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(30.0, description="patience with InfluxDB, seconds")
+    influx_admin_username: str = Field("courtyard", description="first user of InfluxDB, for `init`")
+    influx_admin_password: SecretStr | None = Field(None, description="password of the first user, for `init`")
+    influx_admin_token: SecretStr | None = Field(None, description="the operator token, for `init`")
+    retention_days: Days = Field(90, description="how long raw readings are kept, and how old a new one may be")
+
+    api_host: str = Field("127.0.0.1", description="address that the API listens on")
+    api_port: Port = Field(8000, description="port that the API listens on")
+    api_key: SecretStr | None = Field(None, description="key that callers of the API must send")
+    metrics_host: str = Field("127.0.0.1", description="address that the metrics of ingest listen on")
+    metrics_port: Port = Field(9100, description="port of the metrics of ingest")
+
+    spool_max_mib: Annotated[int, Field(ge=1)] = Field(1024, description="size at which the spool stops taking more")
+    spool_min_free_mib: Annotated[int, Field(ge=0)] = Field(
+        64, description="space left on the spool's disk at which it stops taking more, so that it can still be emptied"
+    )
+    max_future_s: Annotated[float, Field(ge=0)] = Field(3600, description="how far ahead a device's clock may be")
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Self:
+        if self.influx_token is not None and self.influx_token_file is not None:
+            msg = "set COURTYARD_INFLUX_TOKEN or COURTYARD_INFLUX_TOKEN_FILE, not both"
+            raise ValueError(msg)
+        return self
+
+
+def load(env_file: Path | None = Path(".env"), **overrides: Any) -> Settings:  # noqa: ANN401  (any setting)
+    """Read the settings.
+
+    Args:
+        env_file: file of `NAME=value` lines to read beside the environment, or None to read none.
+        overrides: values that stand above both.
+
+    Returns:
+        The settings.
+
+    Raises:
+        SettingsError: a value is missing or wrong; the message names the variable and says what is expected.
+    """
+    try:
+        return Settings(_env_file=env_file, **overrides)
+    except pydantic.ValidationError as exc:
+        lines = [
+            f"{'COURTYARD_' + '_'.join(map(str, each['loc'])).upper() if each['loc'] else 'settings'}: {each['msg']}"
+            for each in exc.errors(include_url=False, include_input=False)
+        ]
+        raise SettingsError("\n".join(lines)) from exc
+
+
+def read_token(settings: Settings) -> str:
+    """The token for InfluxDB, from the setting itself or from its file.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    if settings.influx_token is not None:
+        return settings.influx_token.get_secret_value()
+    if settings.influx_token_file is None:
+        raise SettingsError(
+            "no token for InfluxDB: set COURTYARD_INFLUX_TOKEN_FILE to a file that `python -m courtyard init` wrote, "
+            "or COURTYARD_INFLUX_TOKEN"
+        )
+    try:
+        return settings.influx_token_file.read_text().strip()
+    except OSError as exc:
+        raise SettingsError(
+            f"the token file {settings.influx_token_file} cannot be read ({exc.strerror}); "
+            "run `python -m courtyard init` first"
+        ) from exc

@@ -1,0 +1,137 @@
+"""Builds the parts from the settings: the one place that knows which implementation stands behind which protocol."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from api.options import ApiOptions
+from courtyard.settings import Settings, read_token
+from devices.errors import InventoryError, SettingsError
+from devices.inventory import Inventory
+from devices.kind import Kind
+from devices.registry import Registry, discover
+from ingest.options import IngestOptions
+from mqtt.options import BrokerOptions
+from store.duck import DuckStore
+from store.influx import InfluxOptions, InfluxStore
+from store.influx_setup import InfluxSetup, InfluxTokens
+from store.influx_setup import provision as provision_influx
+from store.protocol import Store
+
+
+def kinds() -> Registry:
+    """The kinds of devices."""
+    return discover()
+
+
+def load_inventory(path: Path, known: Mapping[str, Kind]) -> Inventory:
+    """Read an inventory file.
+
+    Raises:
+        InventoryError: it cannot be read, or is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InventoryError(f"the inventory {path} cannot be read: {exc}") from exc
+    return Inventory.parse(text, known)
+
+
+def open_store(settings: Settings, known: Registry) -> Store:
+    """The store that the settings choose.
+
+    Raises:
+        StoreError: the file cannot be opened.
+        SettingsError: there is no token.
+    """
+    if settings.store == "duck":
+        make_data_dir(settings)
+        return DuckStore(settings.data_dir / "readings.duckdb", known.tables())
+    return InfluxStore(
+        InfluxOptions(
+            url=settings.influx_url,
+            org=settings.influx_org,
+            bucket=settings.influx_bucket,
+            token=read_token(settings),
+            timeout_s=settings.influx_timeout_s,
+        )
+    )
+
+
+def provision(settings: Settings) -> InfluxTokens:
+    """Bring InfluxDB to what the settings say; the tokens of its users.
+
+    Raises:
+        SettingsError: a secret that this needs is not set.
+        StoreError: InfluxDB is away, or refuses.
+    """
+    password, token = settings.influx_admin_password, settings.influx_admin_token
+    if password is None or token is None:
+        raise SettingsError(
+            "set COURTYARD_INFLUX_ADMIN_PASSWORD and COURTYARD_INFLUX_ADMIN_TOKEN; "
+            "`python -m courtyard secrets` makes a .env with both"
+        )
+    return provision_influx(
+        InfluxSetup(
+            url=settings.influx_url,
+            org=settings.influx_org,
+            bucket=settings.influx_bucket,
+            username=settings.influx_admin_username,
+            password=password.get_secret_value(),
+            admin_token=token.get_secret_value(),
+            retention_days=settings.retention_days,
+            timeout_s=settings.influx_timeout_s,
+        )
+    )
+
+
+def broker_options(settings: Settings) -> BrokerOptions:
+    """How to reach the broker."""
+    password = settings.mqtt_password
+    return BrokerOptions(
+        host=settings.mqtt_host,
+        port=settings.mqtt_port,
+        username=settings.mqtt_username,
+        password=None if password is None else password.get_secret_value(),
+        ca_file=settings.mqtt_ca_file,
+    )
+
+
+def ingest_options(settings: Settings) -> IngestOptions:
+    """How ingest works.
+
+    Raises:
+        SettingsError: the data folder cannot be made.
+    """
+    make_data_dir(settings)
+    return IngestOptions(
+        spool=settings.data_dir / "spool.sqlite",
+        client_id=settings.mqtt_client_id,
+        spool_max_bytes=settings.spool_max_mib * 1024 * 1024,
+        min_free_bytes=settings.spool_min_free_mib * 1024 * 1024,
+        max_future_s=settings.max_future_s,
+        max_age_days=settings.retention_days,
+    )
+
+
+def api_options(settings: Settings, *, open_access: bool = False) -> ApiOptions:
+    """How the API works.
+
+    Raises:
+        SettingsError: there is no key, or one that could be guessed.
+    """
+    key = settings.api_key
+    return ApiOptions(keys=() if key is None else (key.get_secret_value(),), open_access=open_access)
+
+
+def make_data_dir(settings: Settings) -> None:
+    """Make the data folder where there is none.
+
+    Raises:
+        SettingsError: it cannot be made.
+    """
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise SettingsError(
+            f"{settings.data_dir} cannot be made ({exc.strerror}); set COURTYARD_DATA_DIR to a folder that can"
+        ) from exc
