@@ -57,7 +57,7 @@ def _number(field: Field, at: int) -> float:
     low, high = field.low or 0.0, field.high or 0.0
     if field.signal is Signal.COUNTER:
         return 7.0 * (at if at < MINUTES // 2 else at - MINUTES // 2 + 1)
-    return low + (high - low) * (at % 10) / 20
+    return low + (high - low) * (at % 10 + 1) / 20  # never zero: what is, is a gap shown as one
 
 
 def _field(field: Field, at: int) -> str:
