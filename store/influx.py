@@ -39,6 +39,7 @@ MAX_BODY_BYTES = 5_000_000
 
 _DIALECT = Dialect(header=True, annotations=[], delimiter=",", comment_prefix="#", date_time_format="RFC3339")
 _LATEST = "last()"
+_WRITTEN = 204
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,6 +163,11 @@ class InfluxStore:
                 _preload_content=False,
             )
             response.read()
+        if response.status != _WRITTEN:  # another server's yes says nothing about our readings
+            raise StoreUnavailableError(
+                f"what answers at {self._options.url} is no InfluxDB: it took readings with HTTP {response.status}; "
+                "check COURTYARD_INFLUX_URL"
+            )
 
     def _check_open(self) -> None:
         if self._closed:

@@ -23,8 +23,9 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 _MAX_TEXT = 300
 _NO_ORG = re.compile(r"organization name .* not found")  # said with status 400 to a question
 _DENIED = {401, 403}
-_LATER = {408, 425, 429}
 _MISSING = 404
+_MALFORMED = 400
+_TOO_LARGE = 413
 _PARTIAL = 422
 
 
@@ -36,9 +37,10 @@ def translated(doing: str) -> Iterator[None]:
         doing: what is being tried, for the message: "InfluxDB at http://… did not take readings".
 
     Raises:
-        StoreUnavailableError: no connection, no answer in time, 5xx, 429 (with what Retry-After says).
+        StoreUnavailableError: no connection, no answer in time, and everything not named below (with what Retry-After
+            says): whoever answers so, a proxy or another server, has not judged our readings.
         StoreDeniedError: 401, 403, and 404, which InfluxDB answers where the bucket is missing or hidden from us.
-        StoreRejectedError: any other 4xx; `partial` for 422.
+        StoreRejectedError: 413, and 400 and 422 where InfluxDB itself says so; `partial` for 422.
     """
     try:
         yield
@@ -98,13 +100,25 @@ def _from_status(doing: str, status: int, body: object, headers: Mapping[str, st
         return StoreDeniedError(f"{said}; check the token (`python -m courtyard init` makes one)")
     if status == _MISSING or _NO_ORG.search(message):
         return StoreDeniedError(f"{said}; create the bucket and its tokens with `python -m courtyard init`")
-    if 400 <= status < 500 and status not in _LATER:
+    if status == _TOO_LARGE or (status in {_MALFORMED, _PARTIAL} and _is_own(body)):
         return StoreRejectedError(said, partial=status == _PARTIAL)
     return StoreUnavailableError(said, retry_after_s=retry_after_s(headers.get("Retry-After"), now_s=time.time()))
 
 
+def _is_own(body: object) -> bool:
+    """Whether InfluxDB wrote this: its errors are JSON objects with a code."""
+    try:
+        return isinstance(json.loads(_text(body))["code"], str)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
+
+
+def _text(body: object) -> str:
+    return body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
+
+
 def _message(body: object) -> str:
-    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
+    text = _text(body)
     try:
         answer = json.loads(text)
         text = str(answer["message"])

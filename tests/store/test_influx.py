@@ -53,7 +53,7 @@ class TestRequests:
         [([422], 3, True), ([204, 422], 3, True), ([422, 400], 2, False), ([400], 1, False)],
     )
     def test_after_a_partial_refusal_the_rest_is_sent(self, first: list[int], requests: int, *, partial: bool) -> None:
-        with Stub(first=first) as stub:
+        with Stub(first=first, body=b'{"code":"invalid","message":"as the test says"}') as stub:
             store = InfluxStore(InfluxOptions(url=stub.url, org="o", bucket="b", token="t"))
             with pytest.raises(StoreRejectedError) as caught:
                 store.write([sample(CHARGER, 10_000, seed=seed) for seed in range(5)])
