@@ -8,11 +8,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 _PUBLISH = 3
+_PUBLISH_QOS_1 = 0x32
+_NO_FLAGS = 0xF6  # all bits but DUP and RETAIN
 _QOS_2 = 2
+_SHORTEST = 7  # bytes of the shortest such packet: one with an empty topic and payload
 _MOST_DIGITS = 4
 _WORD = 2
 _PUBACK = struct.Struct(">BBH")
 _PUBACK_TYPE = 0x40
+
+_new = tuple.__new__
 
 
 class Message(NamedTuple):
@@ -58,32 +63,77 @@ def scan(stream: bytes, at: int, into: list[Message], *, most: int, most_bytes: 
     Raises:
         MalformedError: the stream is not MQTT.
     """
-    end = len(stream)
     limit = at + most_bytes
-    while at + _WORD <= end:
-        head = stream[at]
-        length = stream[at + 1]
-        start = at + _WORD
-        if length > 127:
-            length, start = _varint(stream, at + 1)
-            if not start:
-                break
-        stop = start + length
-        if stop > end:
-            return Scan(at, stop - at, other=False)
-        if head >> 4 != _PUBLISH or (head >> 1) & 3 >= _QOS_2:
-            return Scan(at, stop - at, other=True)
-        if most <= 0 or at > limit:
-            return Scan(at, stop - at, other=False)
-        into.append(_message(stream, head, start, stop))
-        most -= 1
-        at = stop
-    return Scan(at, 0, other=False)
+    full = len(into) + most
+    while True:
+        at = _usual(stream, at, into, full=full, limit=limit)
+        found = _other(stream, at, into, full=full, limit=limit)
+        if isinstance(found, Scan):
+            return found
+        at = found
 
 
 def pubacks(mids: Sequence[int]) -> bytes:
     """The PUBACK packets of messages, in order; none for QoS 0. The reason code 0x00 is left out, as it may be."""
     return b"".join([_PUBACK.pack(_PUBACK_TYPE, _WORD, mid) for mid in mids if mid])
+
+
+def _usual(stream: bytes, at: int, into: list[Message], *, full: int, limit: int) -> int:
+    """Read what nearly all packets are: PUBLISH, QoS 1, of less than 16 KiB, with a packet id and without properties.
+
+    Returns:
+        Where another one begins, or one that is not complete, or where it is enough. Never raises.
+    """
+    end = len(stream)
+    append = into.append
+    room = full - len(into)
+    while room > 0 and at <= limit and at + _SHORTEST <= end:
+        head = stream[at]
+        length = stream[at + 1]
+        start = at + _WORD
+        if length > 127:
+            digit = stream[start]
+            if digit > 127:
+                break
+            length += (digit - 1) * 128
+            start += 1
+        stop = start + length
+        topic_at = start + _WORD
+        topic_end = topic_at + (stream[start] << 8) + stream[start + 1]
+        payload_at = topic_end + _WORD + 1
+        if head & _NO_FLAGS != _PUBLISH_QOS_1 or stop > end or payload_at > stop or stream[payload_at - 1]:
+            break
+        mid = (stream[topic_end] << 8) + stream[topic_end + 1]
+        if not mid:
+            break
+        try:
+            topic = stream[topic_at:topic_end].decode()
+        except UnicodeDecodeError:
+            break
+        # What Message() does, without a Python frame for each message.
+        append(_new(Message, (topic, stream[payload_at:stop], mid, head & 1 == 1)))
+        at = stop
+        room -= 1
+    return at
+
+
+def _other(stream: bytes, at: int, into: list[Message], *, full: int, limit: int) -> Scan | int:
+    """Read one packet of whatever kind: where the next one begins, or where and why reading stops."""
+    if at + _WORD > len(stream):
+        return Scan(at, 0, other=False)
+    head = stream[at]
+    length, start = _varint(stream, at + 1)
+    if not start:
+        return Scan(at, 0, other=False)
+    stop = start + length
+    if stop > len(stream):
+        return Scan(at, stop - at, other=False)
+    if head >> 4 != _PUBLISH or (head >> 1) & 3 >= _QOS_2:
+        return Scan(at, stop - at, other=True)
+    if len(into) >= full or at > limit:
+        return Scan(at, stop - at, other=False)
+    into.append(_message(stream, head, start, stop))
+    return stop
 
 
 def _message(stream: bytes, head: int, start: int, stop: int) -> Message:
