@@ -1,6 +1,7 @@
 """What both stores refuse before they begin, so that they refuse the same."""
 
 import re
+from itertools import chain
 
 import numpy as np
 
@@ -41,9 +42,10 @@ def check(batch: Batch) -> None:
     missing = [each for each in batch.table.by_name if each not in batch.columns]
     if missing:
         raise StoreRejectedError(f"{name}: the batch has no column {', '.join(missing)}")
-    if not all(key.compound and key.device for key in batch.keys):
+    compounds, devices, _ = zip(*batch.keys, strict=True) if batch.keys else ((), (), ())
+    if not (all(compounds) and all(devices)):
         raise StoreRejectedError(f"{name}: a row needs a compound and a device")
-    _check_text("".join(map("".join, batch.keys)), name)
+    _check_text("".join(chain.from_iterable(batch.keys)), name)
     if len(batch) and not (int(batch.time.min()) >= MIN_NS and int(batch.time.max()) < MAX_NS):
         raise StoreRejectedError(f"{name}: a time lies outside 64-bit nanoseconds")
     for field in batch.table.fields:
@@ -72,6 +74,8 @@ def _check_column(field: Field, column: Column, where: str) -> None:
 
 
 def _check_text(text: str, where: str) -> None:
+    if text.isascii() and text.isprintable():
+        return
     try:
         text.encode()
     except UnicodeEncodeError as exc:

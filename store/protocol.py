@@ -13,9 +13,9 @@ Threads. Any number of threads may call at once. Of a `write` under way DuckDB s
 transactions, may show some rows of it, and some fields of a row. What is written when `write` returns is shown whole.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from devices.columns import Batch
 from devices.errors import QueryError
@@ -136,4 +136,23 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections; calls after this raise `StoreUnavailableError`. Closing twice is allowed."""
+        ...
+
+
+@runtime_checkable
+class PreparingStore(Store, Protocol):
+    """A store that can do part of a write ahead, in another thread, while it still takes the write before."""
+
+    def prepare(self, batches: Sequence[Batch]) -> Callable[[], None]:
+        """Do of a write what needs no database.
+
+        Args:
+            batches: as for `write`.
+
+        Returns:
+            Does the rest, as `write` would; it may be called again where it fails.
+
+        Raises:
+            StoreRejectedError: as `write` would.
+        """
         ...

@@ -2,6 +2,7 @@
 
 import struct
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ class TestRequests:
 
     @pytest.mark.parametrize(
         ("first", "requests", "partial"),
-        [([422], 3, True), ([204, 422], 3, True), ([422, 400], 2, False), ([400], 1, False)],
+        [([422], 4, True), ([204, 422], 4, True), ([422, 400], 2, False), ([400], 1, False)],
     )
     def test_after_a_partial_refusal_the_rest_is_sent(self, first: list[int], requests: int, *, partial: bool) -> None:
         with Stub(first=first, body=b'{"code":"invalid","message":"as the test says"}') as stub:
@@ -60,6 +61,22 @@ class TestRequests:
             store.close()
         assert caught.value.partial is partial
         assert len(stub.bodies) == requests
+
+    @pytest.mark.parametrize(
+        ("first", "partial"), [([422], True), ([204, 422], True), ([400], False), ([204, 400], False)]
+    )
+    def test_bodies_sent_together_are_refused_like_those_in_turn(self, first: list[int], *, partial: bool) -> None:
+        rows = sample(CHARGER, 30_000).sorted()
+        number = np.arange(len(rows), dtype=np.int64)
+        distinct = replace(rows, time=START_NS + number)
+        with Stub(first=first, body=b'{"code":"invalid","message":"as the test says"}') as stub:
+            store = InfluxStore(InfluxOptions(url=stub.url, org="o", bucket="b", token="t"))
+            with pytest.raises(StoreRejectedError) as caught:
+                store.write([distinct])
+            store.close()
+        assert caught.value.partial is partial
+        assert len(stub.bodies) == module.LANES
+        assert sum(body.count(b"\n") for body in stub.bodies) == len(rows)
 
     def test_nothing_to_write_asks_nothing(self) -> None:
         with Stub() as stub:
