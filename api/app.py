@@ -10,6 +10,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from api import problems
 from api.auth import Guard
 from api.headers import SecurityHeaders
+from api.ledger import Ledger
 from api.metrics import Measured, Metrics
 from api.openapi import describe
 from api.options import ApiOptions
@@ -37,6 +38,7 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
     store: Store,
     *,
     ingest_health: IngestHealth | None = None,
+    ledger: Ledger | None = None,
     clock: Clock = time.time_ns,
 ) -> FastAPI:
     """Build the application.
@@ -47,12 +49,13 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
         kinds: how each kind is declared.
         store: where the rows are; it stays the caller's to close.
         ingest_health: reasons why ingest cannot work, none while it can; None where it runs elsewhere.
+        ledger: reads the ledger; None where it is out of reach.
         clock: the present, in nanoseconds since the epoch.
 
     Returns:
         An ASGI application. Its service is `app.state.service`, for callers of the same process.
     """
-    service = Service(options, inventory, kinds, store, ingest_health=ingest_health, clock=clock)
+    service = Service(options, inventory, kinds, store, ingest_health=ingest_health, ledger=ledger, clock=clock)
     app = FastAPI(
         title="Courtyard",
         version=VERSION,

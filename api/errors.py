@@ -3,6 +3,7 @@
 CourtyardError
 ├── AccessError    no key, or one that is not accepted
 ├── BusyError      too many questions at once: the same call may go through later
+├── LedgerAwayError  the ledger cannot be read from here
 └── NotReadyError  the service is up but cannot do its work yet
 """
 
@@ -30,6 +31,12 @@ class BusyError(CourtyardError):
     code = "busy"
 
 
+class LedgerAwayError(CourtyardError):
+    """The ledger is kept where this process cannot read it."""
+
+    code = "ledger_away"
+
+
 class NotReadyError(CourtyardError):
     """A part that the service needs is away.
 
@@ -51,6 +58,7 @@ STATUSES: tuple[tuple[type[CourtyardError], HTTPStatus], ...] = (
     (AccessError, HTTPStatus.UNAUTHORIZED),
     (BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (NotReadyError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (LedgerAwayError, HTTPStatus.SERVICE_UNAVAILABLE),
     (StoreUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
     (StoreDeniedError, HTTPStatus.SERVICE_UNAVAILABLE),
     (CourtyardError, HTTPStatus.INTERNAL_SERVER_ERROR),
@@ -77,6 +85,7 @@ CODES: tuple[tuple[str, str], ...] = (
     ("key_wrong", "The key is not accepted."),
     ("busy", "Too many questions at once; try again after `Retry-After` seconds."),
     ("not_ready", "The service is up, but a part it needs is away; `reasons` says which."),
+    ("ledger_away", "The ledger cannot be read from here; `detail` says why."),
     ("store_unavailable", "The store is away; try again after `Retry-After` seconds."),
     ("store_denied", "The store does not let the API in; its operator has to act."),
     ("internal", "The service failed; the same call may fail again."),

@@ -62,6 +62,13 @@ class DevicesParams(_Params):
         )
 
 
+class LedgerParams(_Params):
+    """Parameters of /v1/ledger."""
+
+    device: Annotated[str | None, Field(max_length=64, description="Id of a device: show all of its channels")] = None
+    limit: Annotated[int, Field(ge=1, le=1000, description="Most channels shown")] = 20
+
+
 class ReadingsParams(_Params):
     """Parameters of /v1/devices/{id}/readings."""
 

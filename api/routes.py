@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from api import pages
 from api.answers import ReadingsAnswer, StatisticsAnswer
 from api.auth import Guard
+from api.ledger import LedgerAnswer
 from api.metrics import CONTENT_TYPE, Metrics
 from api.models import (
     CompoundDetail,
@@ -21,7 +22,7 @@ from api.models import (
     Overview,
     StatisticList,
 )
-from api.questions import CatalogueParams, DevicesParams, NoParams, ReadingsParams, StatisticsParams
+from api.questions import CatalogueParams, DevicesParams, LedgerParams, NoParams, ReadingsParams, StatisticsParams
 from api.service import Service
 from devices.statistics import Group
 
@@ -93,6 +94,11 @@ def data_router(service: Service, guard: Guard) -> APIRouter:  # noqa: C901  (on
 def operations_router(service: Service, guard: Guard, metrics: Metrics) -> APIRouter:
     """Health, which anyone may ask, and metrics, which need a key like all data."""
     router = APIRouter(tags=["operations"])
+
+    @router.get("/v1/ledger", dependencies=[Depends(guard)], response_model=LedgerAnswer)
+    def get_ledger(params: Annotated[LedgerParams, Query()]) -> Response:
+        """What became of everything received, whether it balances, and which readings never came."""
+        return _json(service.ledger(params.device, params.limit))
 
     @router.get("/health")
     async def health() -> Health:

@@ -10,9 +10,10 @@ import structlog
 from api import catalogue, inventory, readings, statistics
 from api.answers import ReadingsAnswer, StatisticsAnswer
 from api.context import Context
-from api.errors import BusyError, NotReadyError
+from api.errors import BusyError, LedgerAwayError, NotReadyError
 from api.held import Held
 from api.inventory import DevicesQuestion
+from api.ledger import Ledger, LedgerAnswer
 from api.models import (
     CompoundDetail,
     CompoundList,
@@ -51,6 +52,7 @@ class Service:
         store: Store,
         *,
         ingest_health: IngestHealth | None = None,
+        ledger: Ledger | None = None,
         clock: Clock = time.time_ns,
     ) -> None:
         """Answer from `store` and the declarations.
@@ -61,10 +63,12 @@ class Service:
             kinds: how each kind is declared.
             store: where the rows are.
             ingest_health: asked by `ready`; None where ingest runs elsewhere.
+            ledger: reads the ledger; None where it is out of reach.
             clock: the present.
         """
         self._context = Context(options=options, inventory=inventory, kinds=kinds, store=store, clock=clock)
         self._ingest_health = ingest_health
+        self._ledger = ledger
         self._heavy = threading.BoundedSemaphore(options.heavy_at_once)
         self._kinds = catalogue.kind_list(kinds)
         # /ready is open to anyone, and walls and pages all ask for the overview: a crowd must not reach the store.
@@ -118,6 +122,18 @@ class Service:
         compound = self._context.compound(name)
         with self._one_of_few():
             return statistics.answer(self._context, compound, group, question)
+
+    def ledger(self, device: str | None, limit: int) -> LedgerAnswer:
+        """What became of everything received; raises NotFoundError, LedgerAwayError, BusyError."""
+        if device is not None:
+            self._context.device(device)
+        if self._ledger is None:
+            raise LedgerAwayError(
+                "this API does not know where ingest keeps its ledger; ask where ingest runs: "
+                "`python -m courtyard ledger`"
+            )
+        with self._one_of_few():
+            return self._ledger(device, limit)
 
     def check_ready(self) -> None:
         """Check that the store answers and ingest works; raises NotReadyError with the reasons where not."""

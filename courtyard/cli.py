@@ -1,22 +1,23 @@
-"""The command line: thin commands over the parts. Errors become one clear line and exit status 1."""
+"""The command line: thin commands over the parts. Errors become one clear line and exit status 1.
 
-import functools
-from collections.abc import Callable
+A command loads its parts when it is called: ingest shall not hold those of the others in memory.
+"""
+
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from courtyard import demo as demo_module
-from courtyard import doctor as doctor_module
 from courtyard import logs, roles, wiring
-from courtyard.runner import until_signalled
+from courtyard.letters_cli import letters_app
+from courtyard.reporting import reported
 from courtyard.secrets_file import write_secrets
 from courtyard.settings import Settings, load
+from courtyard.signals import until_signalled
 from courtyard.tokens import write_tokens
-from devices.errors import CourtyardError
+from ingest.workers import Worker
 
 _DEMO_DIR = Path("var/demo")
 
@@ -27,22 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_P = ParamSpec("_P")
-
-
-def _reported(command: Callable[_P, int | None]) -> Callable[_P, None]:
-    """Turn our errors into one line on standard error, and what the command returns into its exit status."""
-
-    @functools.wraps(command)
-    def run(*args: _P.args, **kwargs: _P.kwargs) -> None:
-        try:
-            status = command(*args, **kwargs)
-        except CourtyardError as exc:
-            Console(stderr=True).print(f"[red]courtyard:[/red] {exc.message}", highlight=False)
-            raise typer.Exit(1) from exc
-        raise typer.Exit(status or 0)
-
-    return run
+app.add_typer(letters_app, name="dead-letters")
 
 
 def _settings() -> Settings:
@@ -52,7 +38,7 @@ def _settings() -> Settings:
 
 
 @app.command()
-@_reported
+@reported
 def demo(
     batch: Annotated[int, typer.Option(min=1, help="Readings of one device in one message.")] = 50,
     speed: Annotated[
@@ -62,6 +48,8 @@ def demo(
     data_dir: Annotated[Path, typer.Option(help="Where the data is kept between starts.")] = _DEMO_DIR,
 ) -> int:
     """Run everything on embedded parts: broker, store, ingest, API and 22 simulated compounds."""
+    from courtyard import demo as demo_module  # noqa: PLC0415  (see above)
+
     settings = load(None, data_dir=data_dir, store="duck", mqtt_host="127.0.0.1", api_host="127.0.0.1")
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "courtyard.log").open("a", encoding="utf-8") as log, until_signalled() as stopped:
@@ -71,7 +59,7 @@ def demo(
 
 
 @app.command()
-@_reported
+@reported
 def up() -> int:
     """Run ingest and API in one process, against the broker and store of the settings."""
     with until_signalled() as stopped:
@@ -79,15 +67,19 @@ def up() -> int:
 
 
 @app.command()
-@_reported
-def ingest() -> int:
+@reported
+def ingest(
+    worker: Annotated[
+        str | None, typer.Option(help="Share the messages with other processes: 2/4 is the second of four.")
+    ] = None,
+) -> int:
     """Run ingest alone: take readings from the broker, and keep them in the store."""
     with until_signalled() as stopped:
-        return roles.ingest(_settings(), stopped)
+        return roles.ingest(_settings(), stopped, None if worker is None else Worker.parse(worker))
 
 
 @app.command()
-@_reported
+@reported
 def api() -> int:
     """Run the API alone."""
     with until_signalled() as stopped:
@@ -95,7 +87,7 @@ def api() -> int:
 
 
 @app.command()
-@_reported
+@reported
 def init() -> int:
     """Make organisation, bucket, retention and tokens in InfluxDB; safe to repeat."""
     settings = _settings()
@@ -108,7 +100,7 @@ def init() -> int:
 
 
 @app.command()
-@_reported
+@reported
 def secrets(
     file: Annotated[Path, typer.Option(help="The file to write; never overwritten.")] = Path(".env"),
     example: Annotated[Path, typer.Option(help="The file to start from.")] = Path(".env.example"),
@@ -120,9 +112,11 @@ def secrets(
 
 
 @app.command()
-@_reported
+@reported
 def doctor() -> int:
     """Check every connection, and say what to do about each that fails."""
+    from courtyard import doctor as doctor_module  # noqa: PLC0415  (see above)
+
     settings = load()
     logs.configure("console", "error")
     console = Console()
@@ -134,3 +128,24 @@ def doctor() -> int:
             table.add_row("[green]✓[/green]" if finding.ok else "[red]✗[/red]", finding.name, finding.detail)
     console.print(table)
     return 1 if failures else 0
+
+
+@app.command()
+@reported
+def ledger(
+    device: Annotated[str | None, typer.Option(help="Show this device's channels.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Show so many of the channels that miss most.")] = 20,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as /v1/ledger answers.")] = False,
+) -> int:
+    """Show what became of everything received, and what never came. Exit status 1 where it does not balance."""
+    from courtyard import ledger as ledger_module  # noqa: PLC0415  (see above)
+
+    settings = load()
+    logs.configure("console", "error")
+    found = ledger_module.read_ledger(settings, wiring.kinds(), device=device, limit=limit)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        ledger_module.show(found, Console())
+    return 0 if found.balanced else 1

@@ -208,6 +208,8 @@ class _Summary:
             yield "in the spool", f"{health.pending_messages:,} messages"
         if refused := sum(per_reason(health.counts).values()):
             yield "refused", f"{refused:,}"
+        if missing := sum(health.missing.values()):
+            yield "missing", f"{missing:,}"
         if self._overview is None:
             return
         compounds = self._overview.compounds

@@ -1,10 +1,6 @@
 """The all-in-one runner: ingest and API in one process, over one store, started and ended in order."""
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from types import FrameType
+from contextlib import ExitStack
 from typing import Self
 
 import structlog
@@ -12,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from api.app import create_app
 from api.service import Service
+from courtyard.ledger import ledger_reader
 from courtyard.server import ApiServer
 from courtyard.settings import Settings
 from courtyard.wiring import api_options, broker_options, ingest_options
@@ -47,7 +44,12 @@ class Runner:
         self._settings = settings
         self._registry = CollectorRegistry()
         app = create_app(
-            api_options(settings, open_access=open_access), inventory, known, store, ingest_health=self._complaints
+            api_options(settings, open_access=open_access),
+            inventory,
+            known,
+            store,
+            ingest_health=self._complaints,
+            ledger=ledger_reader(settings, known),
         )
         self.service: Service = app.state.service
         self.api = ApiServer(app, settings.api_host, settings.api_port)
@@ -94,25 +96,3 @@ def complaints(health: Health) -> list[str]:
     if health.writer in _STUCK:
         reasons.append(_STUCK[health.writer])
     return reasons
-
-
-@contextmanager
-def until_signalled() -> Iterator[Callable[[float], bool]]:
-    """Turn SIGINT and SIGTERM into an orderly end.
-
-    Yields:
-        A function that waits up to the given seconds and says whether to end.
-    """
-    event = threading.Event()
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        if not event.is_set():
-            _LOG.info("ending", signal=signal.Signals(number).name)
-        event.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event.wait
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

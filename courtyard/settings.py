@@ -51,10 +51,18 @@ class Settings(BaseSettings):
     metrics_host: str = Field("127.0.0.1", description="address that the metrics of ingest listen on")
     metrics_port: Port = Field(9100, description="port of the metrics of ingest")
 
+    spool_dir: Path | None = Field(None, description="where the spool is kept; the data folder where it is not set")
     spool_max_mib: Annotated[int, Field(ge=1)] = Field(1024, description="size at which the spool stops taking more")
     spool_min_free_mib: Annotated[int, Field(ge=0)] = Field(
         64, description="space left on the spool's disk at which it stops taking more, so that it can still be emptied"
     )
+    gap_grace_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        10, description="how long after a later reading a missing one may still come before it is reported, seconds"
+    )
+    dead_letters_days: Annotated[float, Field(gt=0, le=36_500)] = Field(
+        30, description="how long dead letters are kept"
+    )
+    dead_letters_max: Annotated[int, Field(ge=0)] = Field(10_000, description="how many dead letters are kept")
     max_future_s: Annotated[float, Field(ge=0)] = Field(3600, description="how far ahead a device's clock may be")
 
     @model_validator(mode="after")

@@ -10,8 +10,8 @@ from devices.inventory import Inventory
 from devices.kind import Kind
 from devices.registry import Registry, discover
 from ingest.options import IngestOptions
+from ingest.workers import SHARE, SPOOL, Worker
 from mqtt.options import BrokerOptions
-from store.duck import DuckStore
 from store.influx import InfluxOptions, InfluxStore
 from store.influx_setup import InfluxSetup, InfluxTokens
 from store.influx_setup import provision as provision_influx
@@ -44,6 +44,8 @@ def open_store(settings: Settings, known: Registry) -> Store:
         SettingsError: there is no token.
     """
     if settings.store == "duck":
+        from store.duck import DuckStore  # noqa: PLC0415  (12 MB that nobody else needs)
+
         make_data_dir(settings)
         return DuckStore(settings.data_dir / "readings.duckdb", known.tables())
     return InfluxStore(
@@ -96,16 +98,31 @@ def broker_options(settings: Settings) -> BrokerOptions:
     )
 
 
-def ingest_options(settings: Settings) -> IngestOptions:
+def spool_dir(settings: Settings) -> Path:
+    """Where the spools are."""
+    return settings.data_dir if settings.spool_dir is None else settings.spool_dir
+
+
+def ingest_options(settings: Settings, worker: Worker | None = None) -> IngestOptions:
     """How ingest works.
 
+    Args:
+        settings: as loaded.
+        worker: which of several processes it is; None where it works alone.
+
     Raises:
-        SettingsError: the data folder cannot be made.
+        SettingsError: the data folder cannot be made, or the store is one that a single process uses.
     """
     make_data_dir(settings)
+    if worker is not None and settings.store == "duck":
+        raise SettingsError("a DuckDB file is for one process: several workers need COURTYARD_STORE=influx")
     return IngestOptions(
-        spool=settings.data_dir / "spool.sqlite",
-        client_id=settings.mqtt_client_id,
+        spool=spool_dir(settings) / (SPOOL if worker is None else worker.spool),
+        client_id=settings.mqtt_client_id + ("" if worker is None else f"-{worker.name}"),
+        share=None if worker is None else SHARE,
+        gap_grace_s=settings.gap_grace_s,
+        dead_letters_days=settings.dead_letters_days,
+        dead_letters_max=settings.dead_letters_max,
         spool_max_bytes=settings.spool_max_mib * 1024 * 1024,
         min_free_bytes=settings.spool_min_free_mib * 1024 * 1024,
         max_future_s=settings.max_future_s,

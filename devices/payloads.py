@@ -149,6 +149,11 @@ class Schemas(Mapping[tuple[str, str], Schema]):
         return len(self._schemas)
 
 
+def value_adapter(field: Field) -> TypeAdapter[Any]:
+    """The adapter for one value of a field, as the schemas have it."""
+    return TypeAdapter(_type(field))
+
+
 def _typed_dict(table: Table) -> Any:  # noqa: ANN401  (a type form has no type of its own in 3.11)
     keys: dict[str, Any] = dict(_OPTIONAL_HEADER if table.channel is Channel.STATUS else _HEADER)
     if table.channel is Channel.EVENT:

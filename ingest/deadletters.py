@@ -1,9 +1,11 @@
 """Dead letters: what was refused, why, and (but for personal data) its content."""
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from devices.errors import Reason
 from devices.privacy import is_personal, is_personal_text
@@ -25,7 +27,8 @@ _UNREAD = frozenset({
 _KEPT_TOPIC = 512
 _KEPT_MESSAGE = 300
 
-TABLE = """
+TABLES = (
+    """
 CREATE TABLE IF NOT EXISTS dead_letters (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     time_ms INTEGER NOT NULL,
@@ -36,12 +39,15 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     compound TEXT NOT NULL,
     size INTEGER NOT NULL,
     sha256 TEXT,
-    payload BLOB
+    payload BLOB,
+    replayed_ms INTEGER
 )
-"""
+""",
+    "CREATE TABLE IF NOT EXISTS replays (letter INTEGER PRIMARY KEY)",
+)
 _COLUMNS = "time_ms, reason, message, topic, kind, compound, size, sha256, payload"
 _INSERT = f"INSERT INTO dead_letters ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  (constants only)
-_SELECT = f"SELECT id, {_COLUMNS} FROM dead_letters"  # noqa: S608  (constants only)
+_SELECT = f"SELECT id, {_COLUMNS}, replayed_ms FROM dead_letters"  # noqa: S608  (constants only)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +65,7 @@ class DeadLetter:
         payload: the payload, cut to `KEPT_PAYLOAD_BYTES`; None for personal data.
         sha256: of personal data, the hash of what was received; else None.
         id: its number, from 1, or 0 before it is kept.
+        replayed_ms: when it was replayed, ms since the epoch, or None.
     """
 
     time_ms: int
@@ -71,6 +78,53 @@ class DeadLetter:
     payload: bytes | None = None
     sha256: str | None = None
     id: int = 0
+    replayed_ms: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its payload is kept, so that it can be replayed."""
+        return self.payload is not None and len(self.payload) == self.size
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """Which dead letters are wanted: those to which all of these apply.
+
+    Attributes:
+        after_id: with a higher number.
+        ids: with one of these numbers, or None.
+        reason: with this reason, or None.
+        kind: of this kind, or None.
+        device: of this device, or None.
+        since_ms: received then or later, ms since the epoch.
+        replayable: not replayed yet, and kept whole.
+    """
+
+    after_id: int = 0
+    ids: tuple[int, ...] | None = None
+    reason: Reason | None = None
+    kind: str | None = None
+    device: str | None = None
+    since_ms: int = 0
+    replayable: bool = False
+
+    def clause(self) -> tuple[str, list[object]]:
+        """The same as SQL, and its values."""
+        parts = ["id > ?", "time_ms >= ?"]
+        values: list[object] = [self.after_id, self.since_ms]
+        for column, value in (("reason = ?", self.reason), ("kind = ?", self.kind)):
+            if value is not None:
+                parts.append(column)
+                values.append(str(value))
+        if self.device is not None:
+            parts.append("topic GLOB ?")
+            values.append(f"compounds/*/*/{_literal(self.device)}/*")
+        if self.ids is not None:
+            parts.append("id IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(self.ids))
+        if self.replayable:
+            parts.append("replayed_ms IS NULL AND length(payload) = size")
+        return " AND ".join(parts), values
 
 
 def refused(  # noqa: PLR0913  (a dead letter is one row)
@@ -151,22 +205,19 @@ def _trimmed(db: sqlite3.Connection, most_bytes: int) -> int:
     return total
 
 
-def select(db: sqlite3.Connection, *, after_id: int, limit: int, reason: Reason | None) -> Iterator[DeadLetter]:
-    """Read dead letters, oldest first.
+def select(db: sqlite3.Connection, wanted: Wanted, *, limit: int, newest: bool = False) -> Iterator[DeadLetter]:
+    """Read dead letters, in the order of their numbers.
 
     Args:
         db: a connection to the spool's file.
-        after_id: only those with a higher number.
+        wanted: which.
         limit: at most so many.
-        reason: only those with this reason, or None for all.
+        newest: where there are more, give the newest of them, which then come first.
     """
-    where = "id > ?"
-    wanted: list[object] = [after_id]
-    if reason is not None:
-        where += " AND reason = ?"
-        wanted.append(reason.value)
-    for row in db.execute(f"{_SELECT} WHERE {where} ORDER BY id LIMIT ?", (*wanted, limit)):
-        number, time_ms, code, message, topic, kind, compound, size, sha256, payload = row
+    where, values = wanted.clause()
+    order = "DESC" if newest else "ASC"
+    for row in db.execute(f"{_SELECT} WHERE {where} ORDER BY id {order} LIMIT ?", (*values, limit)):
+        number, time_ms, code, message, topic, kind, compound, size, sha256, payload, replayed_ms = row
         yield DeadLetter(
             id=number,
             time_ms=time_ms,
@@ -178,4 +229,40 @@ def select(db: sqlite3.Connection, *, after_id: int, limit: int, reason: Reason 
             size=size,
             sha256=sha256,
             payload=payload,
+            replayed_ms=replayed_ms,
         )
+
+
+class Fate(NamedTuple):
+    """Whether a dead letter can be replayed: where it is whole and was not replayed yet."""
+
+    id: int
+    reason: Reason
+    replayed: bool
+    whole: bool
+
+
+def fates(db: sqlite3.Connection, wanted: Wanted, *, limit: int) -> Iterator[Fate]:
+    """What can be replayed of those wanted, at most so many, oldest first; without reading their payloads."""
+    where, values = wanted.clause()
+    columns = "id, reason, replayed_ms IS NOT NULL, coalesce(length(payload) = size, 0)"
+    statement = f"SELECT {columns} FROM dead_letters WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608  (our own)
+    for number, reason, replayed, whole in db.execute(statement, (*values, limit)):
+        yield Fate(number, Reason(reason), bool(replayed), bool(whole))
+
+
+def counted(db: sqlite3.Connection, wanted: Wanted) -> int:
+    """How many dead letters there are of those wanted."""
+    where, values = wanted.clause()
+    (count,) = db.execute(f"SELECT count(*) FROM dead_letters WHERE {where}", values).fetchone()  # noqa: S608  (our own)
+    return int(count)
+
+
+def purge(db: sqlite3.Connection, before_ms: int) -> int:
+    """Drop those received before a time, within the caller's transaction; how many that were."""
+    return db.execute("DELETE FROM dead_letters WHERE time_ms < ?", (before_ms,)).rowcount
+
+
+def _literal(text: str) -> str:
+    """Text as a pattern of GLOB that just it matches."""
+    return "".join(f"[{each}]" if each in "*?[" else each for each in text)

@@ -5,52 +5,33 @@ refuses the whole message, since its sender is wrong about what it sends.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from devices.columns import NS_PER_MS, Batch, Coded, Codes, Column, Times, column_of
 from devices.errors import ReadingError, Reason
 from devices.inventory import Inventory
-from devices.kind import Kind, Table
-from devices.payloads import Row
+from devices.kind import Kind
+from devices.payloads import MAX_PAYLOAD_BYTES, Row
+from ingest.bulk import NO_BOOT, NO_SEQ, NO_TS
 from ingest.deadletters import DeadLetter, refused
 from ingest.frame import Spooled
 from ingest.ledger import UNKNOWN_KIND, Account, Counts, Entry
-from ingest.routes import Route, Routes, Series
+from ingest.routes import Group, Routes, Series, part_place
+from ingest.rows import Readings, Rows, columns_of, joined
+from ingest.runs import Run, gathered
+from ingest.sightings import Ints, Sightings, Streams
 
-_SEQ_MODULUS = NS_PER_MS
 _MS_PER_DAY = 86_400_000
+_OBJECT, _ARRAY = b"{["
+_FEW_BYTES = 16 * 1024
+"""So few bytes of one kind and channel are not worth a call of the bulk reader."""
+_PIECES = 16
+"""Where something is wrong with a group of payloads, it is tried again in so many pieces."""
 
-_Reading = tuple[Series, int, int, Row]
-"""A validated object, its series as number within its table, and its time in nanoseconds."""
-
-
-class Rows:
-    """The readings of one table: each identity once, sorted by series, then time.
-
-    Attributes:
-        batch: the columns.
-    """
-
-    def __init__(self, series: Series, readings: Sequence[_Reading]) -> None:
-        """Turn readings, in the order received, into columns; of two with one identity the later one counts."""
-        _, numbers, times, objects = zip(*readings, strict=True)
-        self._objects: tuple[Row, ...] = objects
-        self._order, batch = _in_order(series, np.array(numbers, np.int32), np.array(times, np.int64))
-        # The columns are made in the order received: the objects lie in memory so.
-        whole = _columns(series.table, objects)
-        self.batch = replace(batch, columns={name: _taken(column, self._order) for name, column in whole.items()})
-
-    def __len__(self) -> int:
-        """The number of rows."""
-        return len(self.batch)
-
-    def object(self, row: int) -> Row:
-        """The validated object that a row was made of."""
-        return self._objects[int(self._order[row])]
+_Reading = tuple[int, int, int, int, int, int, int, Row]
+"""A validated object as `Readings` has it: message, item, series, stream, ts, seq and boot before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +42,42 @@ class Decoded:
         tables: the readings by table; tables without readings are left out.
         letters: the refused messages.
         counts: received and duplicate readings and dead letters, by kind.
+        refused: the streams of refused messages, as far as these are known.
     """
 
     tables: list[Rows]
     letters: list[DeadLetter]
     counts: Counts
+    refused: list[int] = field(default_factory=list)
+
+    def sightings(self, received_ms: int, *, replayed: bool = False) -> Sightings:
+        """Which numbers came: to be asked when the store has taken the rows, or refused them.
+
+        Args:
+            received_ms: when they came, ms since the epoch.
+            replayed: whether the messages came before, as dead letters: then none is a repetition.
+        """
+        parts = [rows.seen() for rows in self.tables]
+        if not parts:
+            none = np.empty(0, np.int64)
+            return Sightings(received_ms, none, none, none, refused=self.refused)
+        columns = list(zip(*parts, strict=True))
+        stream, boot, seq = (np.concatenate(column) for column in columns[:3])
+        stored = np.concatenate(columns[3]) & (not replayed)
+        return Sightings(received_ms, stream, boot, seq, None if stored.all() else stored, self.refused)
 
 
 class Decoder:
     """Decodes messages of one installation's devices."""
 
     def __init__(
-        self, inventory: Inventory, kinds: Mapping[str, Kind], *, max_future_s: float, max_age_days: float
+        self,
+        inventory: Inventory,
+        kinds: Mapping[str, Kind],
+        *,
+        max_future_s: float,
+        max_age_days: float,
+        streams: Streams | None = None,
     ) -> None:
         """Prepare to decode.
 
@@ -81,8 +86,9 @@ class Decoder:
             kinds: what they may send.
             max_future_s: a reading may be this far ahead of the time it was received at, in seconds.
             max_age_days: a reading may be this old when it was received, in days.
+            streams: the streams that have numbers already; devices that are new get theirs from it.
         """
-        self._routes = Routes(inventory, kinds)
+        self._routes = Routes(inventory, kinds, Streams() if streams is None else streams)
         self._future_ms = round(max_future_s * 1000)
         self._age_ms = round(max_age_days * _MS_PER_DAY)
 
@@ -100,41 +106,111 @@ class Decoder:
         Returns:
             Every message's objects, or its dead letter; one dead letter for a whole batch that is unreadable.
         """
-        readings: list[_Reading] = []
-        letters: list[DeadLetter] = []
-        unreadable = 0
-        for batch in batches:
-            messages, received_ms = batch.messages, batch.received_ms
-            if messages is None:
-                letters.append(_lost(batch))
-                unreadable += batch.count - 1
-                continue
-            cut = messages.cut
-            for place, (topic, payload) in enumerate(zip(messages.topics, messages.payloads, strict=True)):
-                begun = len(readings)
-                try:
-                    if place in cut:
-                        raise ReadingError(Reason.TOO_LARGE, f"{cut[place]:,} bytes. Send smaller arrays")  # noqa: TRY301
-                    self._read(self._routes[topic], payload, received_ms, readings)
-                except ReadingError as exc:
-                    del readings[begun:]
-                    letters.append(self._letter(exc, topic, payload, cut.get(place, len(payload)), received_ms))
-        return _decoded(readings, letters, unreadable)
+        run = gathered(batches)
+        self._many(run)
+        letters, refused = self._few(run)
 
-    def _read(self, route: Route, payload: bytes, received_ms: int, into: list[_Reading]) -> None:
-        """Append a payload's readings, or some of them and raise `ReadingError`."""
-        only = route.only
+        def source(message: int, item: int) -> Row:
+            group, _ = self._routes.route(run.topics[message])
+            return group.validate(run.payloads[message])[item]
+
+        tables = [Rows(series, joined(series.table, parts), source) for series, parts in run.parts.items()]
+        tables.sort(key=lambda rows: rows.first)
+        return Decoded(tables, letters, _counted(tables, letters, run.unreadable), refused)
+
+    def _many(self, run: Run) -> None:
+        """Read what can be read together."""
+        groups, run.devices = self._routes.all(run.topics)
+        lengths = np.fromiter(map(len, run.payloads), np.int64, len(run.payloads))
+        begins = np.frombuffer(b"".join([payload[:1] or b" " for payload in run.payloads]), np.uint8)
+        fit = (groups >= 0) & (lengths <= MAX_PAYLOAD_BYTES)
+        fit[list(run.cut)] = False
+        for place in np.unique(groups[fit]).tolist():
+            for begin in (_OBJECT, _ARRAY):
+                chosen = np.flatnonzero(fit & (groups == place) & (begins == begin))
+                if not len(chosen) or int(lengths[chosen].sum()) < _FEW_BYTES:
+                    continue
+                group = self._routes.groups[place]
+                if not self._together(run, group, chosen):
+                    for piece in np.array_split(chosen, min(_PIECES, len(chosen))):
+                        self._together(run, group, piece)
+
+    def _together(self, run: Run, group: Group, chosen: Ints) -> bool:
+        """Read some payloads of one group; False where none could be."""
+        payloads = [run.payloads[place] for place in chosen.tolist()]
+        read = group.reader.read(payloads, arrays=payloads[0][0] == _ARRAY)
+        if read is None:
+            return False
+        found, left = read
+        received_ms, devices, streams = run.received_ms[chosen], run.devices[chosen], group.streams.array
+        made = []
+        for each in found:
+            series = group.tables[each.table]
+            device, received = devices[each.message], received_ms[each.message]
+            number = series.numbers(device, each.part)
+            ts = np.where(each.ts == NO_TS, received, each.ts)
+            left[each.message[(number < 0) | (ts < received - self._age_ms) | (ts > received + self._future_ms)]] = True
+            message, stream = chosen[each.message], streams[device]
+            made.append(Readings(message, each.item, number, stream, ts, each.seq, each.boot, each.columns))
+        for each, readings in zip(found, made, strict=True):
+            good = ~left[each.message]
+            if good.any():
+                run.add(group.tables[each.table], readings if good.all() else readings.take(good))
+        run.alone[chosen[~left]] = False
+        return True
+
+    def _few(self, run: Run) -> tuple[list[DeadLetter], list[int]]:
+        """Read what is left, one by one.
+
+        Returns:
+            All dead letters, and the streams of refused messages as far as they are known.
+        """
+        letters = list(run.lost)
+        streams: list[int] = []
+        found: dict[Series, list[_Reading]] = {}
+        for place in np.flatnonzero(run.alone).tolist():
+            topic, payload, received_ms = run.topics[place], run.payloads[place], int(run.received_ms[place])
+            try:
+                if place in run.cut:
+                    raise ReadingError(Reason.TOO_LARGE, f"{run.cut[place]:,} bytes. Send smaller arrays")  # noqa: TRY301
+                group, device = self._routes.route(topic)
+                for series, reading in self._read(group, device, payload, place, received_ms):
+                    found.setdefault(series, []).append(reading)
+            except ReadingError as exc:
+                size = run.cut.get(place, len(payload))
+                letters.append((place, self._letter(exc, topic, payload, size, received_ms)))
+                if topic in self._routes:
+                    group, device = self._routes.route(topic)
+                    streams.append(group.streams[device])
+        for series, readings in found.items():
+            *header, rows = zip(*readings, strict=True)
+            message, item, number, stream, ts, seq, boot = (np.array(each, np.int64) for each in header)
+            columns = columns_of(series.table, rows)
+            made = Readings(message, item, number.astype(np.int32), stream, ts, seq, boot, columns)
+            run.add(series, made)
+        letters.sort(key=lambda each: each[0])
+        return [letter for _, letter in letters], streams
+
+    def _read(
+        self, group: Group, device: int, payload: bytes, message: int, received_ms: int
+    ) -> list[tuple[Series, _Reading]]:
+        """The readings of one payload, or `ReadingError`."""
         earliest, latest = received_ms - self._age_ms, received_ms + self._future_ms
-        for row in route.validate(payload):
-            target = only if only is not None else route.events[row["event"]]
-            part = target.part
-            number = target.numbers.get(None if part is None else row[part])
+        stream = group.streams[device]
+        found = []
+        for item, row in enumerate(group.validate(payload)):
+            series = group.table_of(row)
+            number = series.number(device, part_place(series.table, row))
             if number is None:
-                raise ReadingError(Reason.UNKNOWN_PART, f"the device has no {part} {row[part or '']!r}")
+                part = series.table.part
+                name = "" if part is None else part.name
+                raise ReadingError(Reason.UNKNOWN_PART, f"the device has no {name} {row[name]!r}")
             ts = row.get("ts", received_ms)
             if not earliest <= ts <= latest:
                 raise _untimely(ts, received_ms)
-            into.append((target.series, number, ts * NS_PER_MS + row.get("seq", 0) % _SEQ_MODULUS, row))
+            seq, boot = row.get("seq", NO_SEQ), row.get("boot", NO_BOOT)
+            found.append((series, (message, item, number, stream, ts, seq, boot, row)))
+        return found
 
     def _letter(self, exc: ReadingError, topic: str, payload: bytes, size: int, received_ms: int) -> DeadLetter:
         kind, compound = self._routes.whose(topic)
@@ -150,63 +226,19 @@ class Decoder:
         )
 
 
-def _in_order(series: Series, numbers: Codes, times: Times) -> tuple[NDArray[np.intp], Batch]:
-    """Which readings to take in which order, and a batch of these without columns."""
-    order = np.lexsort((times, numbers))  # stable: of equals, the later one is last
-    numbers, times = numbers[order], times[order]
-    last = np.ones(len(order), np.bool_)
-    last[:-1] = (numbers[1:] != numbers[:-1]) | (times[1:] != times[:-1])
-    if not last.all():
-        order, numbers, times = order[last], numbers[last], times[last]
-    first = np.ones(len(order), np.bool_)
-    first[1:] = numbers[1:] != numbers[:-1]
-    keys = tuple([series.keys[number] for number in numbers[first].tolist()])
-    return order, Batch(series.table, keys, np.cumsum(first, dtype=np.int32) - 1, times, {})
-
-
-def _columns(table: Table, objects: Sequence[Row]) -> dict[str, Column]:
-    made: dict[str, Column] = {}
-    for field in table.fields:
-        name = field.name
-        if field.required:
-            made[name] = column_of(field, [row[name] for row in objects])
-        else:
-            made[name] = column_of(field, [row.get(name) for row in objects])
-    return made
-
-
-def _taken(column: Column, order: NDArray[np.intp]) -> Column:
-    return Coded(column.codes[order], column.labels) if isinstance(column, Coded) else column[order]
-
-
-def _decoded(readings: list[_Reading], letters: list[DeadLetter], unreadable: int) -> Decoded:
-    by_series: dict[Series, list[_Reading]] = {}
-    for reading in readings:
-        by_series.setdefault(reading[0], []).append(reading)
-    tables = []
+def _counted(tables: list[Rows], letters: list[DeadLetter], unreadable: int) -> Counts:
     counts: Counts = Counter()
-    for series, found in by_series.items():
-        rows = Rows(series, found)
-        kind = series.table.kind
-        tables.append(rows)
-        counts[Account(Entry.RECEIVED, kind)] += len(found)
-        counts[Account(Entry.DUPLICATE, kind)] += len(found) - len(rows)
+    for rows in tables:
+        kind = rows.batch.table.kind
+        counts[Account(Entry.RECEIVED, kind)] += rows.received
+        counts[Account(Entry.DUPLICATE, kind)] += rows.received - len(rows)
     for letter in letters:
         counts[Account(Entry.RECEIVED, letter.kind)] += 1
         counts[Account(Entry.DEAD_LETTERED, letter.kind, letter.reason)] += 1
     if unreadable:  # these have one dead letter for all
         counts[Account(Entry.RECEIVED, UNKNOWN_KIND)] += unreadable
         counts[Account(Entry.DEAD_LETTERED, UNKNOWN_KIND, Reason.SPOOL_CORRUPT)] += unreadable
-    return Decoded(tables, letters, counts)
-
-
-def _lost(batch: Spooled) -> DeadLetter:
-    return DeadLetter(
-        time_ms=batch.received_ms,
-        reason=Reason.SPOOL_CORRUPT,
-        message=f"the spool could not give back a batch of {batch.count} messages: its checksum differs",
-        topic="",
-    )
+    return counts
 
 
 def _untimely(ts: int, received_ms: int) -> ReadingError:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import orjson
 import structlog
@@ -14,12 +15,13 @@ from devices.errors import Reason, StoreDeniedError, StoreError, StoreRejectedEr
 from devices.topics import Topic
 from ingest.closing import Closing
 from ingest.deadletters import DeadLetter
-from ingest.decode import Decoded, Rows
+from ingest.decode import Decoded
 from ingest.ledger import Account, Counts, Entry
 from ingest.notices import Pace
+from ingest.rows import Rows
 from ingest.spool import Outcome
 from mqtt.options import Backoff
-from store.protocol import Store
+from store.protocol import PreparingStore, Store
 
 log = structlog.get_logger("courtyard.ingest")
 
@@ -37,6 +39,10 @@ class WriterState(StrEnum):
 
 class GaveUpError(Exception):
     """The time to drain is over; what was not written stays in the spool."""
+
+
+Write = tuple[list["_Piece"], Callable[[], None]]
+"""Rows that are written in one call, and the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +88,17 @@ class Delivery:
         self._observe = observe
         self._pace = Pace(notice_s)
 
-    def deliver(self, decoded: Decoded, received_ms: int) -> Outcome:
+    def prepare(self, decoded: Decoded) -> list[Write]:
+        """Do what can be done before it is the readings' turn; may be called while others are delivered."""
+        return [self._prepared(group) for group in _grouped(decoded.tables, self._most_rows)]
+
+    def deliver(self, decoded: Decoded, received_ms: int, writes: Sequence[Write] | None = None) -> Outcome:
         """Write readings, however long it takes.
 
         Args:
             decoded: readings, and the dead letters among their messages.
             received_ms: when they were received, for the dead letters of readings that the store refuses.
+            writes: what `prepare` made of the readings; None where it was not called.
 
         Returns:
             What became of each reading and message.
@@ -99,33 +110,43 @@ class Delivery:
         counts: Counts = Counter(decoded.counts)
         for rows in decoded.tables:
             counts[Account(Entry.WRITTEN, rows.batch.table.kind)] += len(rows)
-        for group in _grouped(decoded.tables, self._most_rows):
-            for piece, message in self._write(group):
+        for write in self.prepare(decoded) if writes is None else writes:
+            for piece, message in self._write(write):
                 kind = piece.rows.batch.table.kind
                 counts[Account(Entry.WRITTEN, kind)] -= 1
                 counts[Account(Entry.DEAD_LETTERED, kind, Reason.STORE_REJECTED)] += 1
+                piece.rows.refuse(piece.start)
                 letters.append(_letter(piece, message, received_ms))
         return Outcome(counts, letters)
 
-    def _write(self, group: list[_Piece]) -> Iterator[tuple[_Piece, str]]:
-        """Write a group and yield the single rows that the store refuses: what is refused is halved until it is one."""
-        waiting = [group]
-        while waiting:
-            pieces = waiting.pop()
+    def _prepared(self, pieces: list[_Piece]) -> Write:
+        batches = [piece.batch for piece in pieces]
+        if isinstance(self._store, PreparingStore):
             try:
-                self._write_patiently([piece.batch for piece in pieces])
+                return pieces, self._store.prepare(batches)
+            except StoreRejectedError:
+                pass  # which the write will say again, when it can be halved
+        return pieces, partial(self._store.write, batches)
+
+    def _write(self, write: Write) -> Iterator[tuple[_Piece, str]]:
+        """Write some rows and yield the single ones that the store refuses: what is refused is halved down to one."""
+        waiting = [write]
+        while waiting:
+            pieces, call = waiting.pop()
+            try:
+                self._patiently(call)
             except StoreRejectedError as exc:
                 halves = _halved(pieces)
                 if not halves:
                     yield pieces[0], exc.message
-                waiting += halves
+                waiting += [(half, partial(self._store.write, [piece.batch for piece in half])) for half in halves]
 
-    def _write_patiently(self, batches: Sequence[Batch]) -> None:
+    def _patiently(self, call: Callable[[], None]) -> None:
         backoff = Backoff()
         while True:
             began = time.monotonic()
             try:
-                self._store.write(batches)
+                call()
             except StoreRejectedError:
                 self._reached()
                 raise

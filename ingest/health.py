@@ -23,6 +23,7 @@ class Health:
         oldest_pending_s: for how long the oldest of them has waited, in seconds; 0 where none waits.
         writer: what the writer does.
         counts: the ledger's counters (`ingest.ledger`).
+        missing: by kind, how many readings are missing; empty where another worker follows them (`ingest.gather`).
     """
 
     failure: str | None
@@ -36,6 +37,7 @@ class Health:
     oldest_pending_s: float
     writer: WriterState
     counts: Mapping[Account, int]
+    missing: Mapping[str, int]
 
     @property
     def alive(self) -> bool:

@@ -1,20 +1,25 @@
-"""A look into the spool from another process: its ledger, what waits in it, and its dead letters. Changes nothing."""
+"""A look into a spool from another process: its counters, what waits in it, its dead letters.
+
+It changes nothing but for `ask_for_replay`, which leaves a wish there.
+"""
 
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from devices.errors import Reason
-from ingest import deadletters
-from ingest.database import COUNTED, PENDING, translated
-from ingest.deadletters import DeadLetter
+from devices.errors import ReadingError, Reason
+from devices.topics import Topic
+from ingest import database, deadletters, replays
+from ingest.database import COUNTED, Pending, translated
+from ingest.deadletters import DeadLetter, Fate, Wanted
 from ingest.errors import SpoolError
-from ingest.ledger import Counts, counted
-from ingest.spool import Pending
+from ingest.frame import opened
+from ingest.ledger import SETTLED, UNKNOWN_KIND, Counts, counted
 
-_BUSY_S = 5.0
+_LOOKED_AT_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +29,17 @@ class Inspection:
     Attributes:
         counts: the counters of what has left it.
         pending: what waits in it.
+        taken: how many messages it ever took, or None where an earlier version filled it.
     """
 
     counts: Counts
     pending: Pending
+    taken: int | None = None
+
+    @property
+    def unaccounted(self) -> int:
+        """How many messages it took that have neither left it nor wait in it."""
+        return 0 if self.taken is None else self.taken - self.counts[SETTLED] - self.pending.messages
 
 
 def inspect(path: Path) -> Inspection:
@@ -36,9 +48,33 @@ def inspect(path: Path) -> Inspection:
     Raises:
         SpoolError: there is no spool, or it cannot be read.
     """
-    with _reading(path) as db:
-        db.execute("BEGIN")
-        return Inspection(counted(db.execute(COUNTED)), Pending(*db.execute(PENDING).fetchone()))
+    with snapshot(path) as db:
+        return inspected(db)
+
+
+def inspected(db: sqlite3.Connection) -> Inspection:
+    """The same through a connection that has begun to read."""
+    counts, pending = counted(db.execute(COUNTED)), database.pending(db)
+    last = db.execute("SELECT taken FROM batches ORDER BY id DESC LIMIT 1").fetchone()
+    return Inspection(counts, pending, counts[SETTLED] if last is None else last[0])
+
+
+def waiting(db: sqlite3.Connection, kinds: Collection[str]) -> Counter[str] | None:
+    """By kind, how many messages wait, as their topics say; None where that is too much to look through.
+
+    Args:
+        db: a connection to the spool.
+        kinds: the kinds there are; all else is `UNKNOWN_KIND`.
+    """
+    if database.pending(db).size > _LOOKED_AT_BYTES:
+        return None
+    found: Counter[str] = Counter()
+    for count, frame in db.execute("SELECT messages, frame FROM batches"):
+        messages = opened(frame, count)
+        topics = Counter(messages.topics) if messages is not None else {"": count}
+        for topic, number in topics.items():
+            found[_kind(topic, kinds)] += number
+    return found
 
 
 def read_dead_letters(
@@ -55,15 +91,99 @@ def read_dead_letters(
     Raises:
         SpoolError: there is no spool, or it cannot be read.
     """
-    with _reading(path) as db:
-        return list(deadletters.select(db, after_id=after_id, limit=limit, reason=reason))
+    return find_dead_letters(path, Wanted(after_id=after_id, reason=reason), limit=limit)
+
+
+def find_dead_letters(path: Path, wanted: Wanted, *, limit: int, newest: bool = False) -> list[DeadLetter]:
+    """Read dead letters.
+
+    Args:
+        path: the spool's file.
+        wanted: which.
+        limit: at most so many.
+        newest: the newest first, instead of the oldest.
+
+    Raises:
+        SpoolError: there is no spool, or it cannot be read.
+    """
+    with snapshot(path) as db:
+        return list(deadletters.select(db, wanted, limit=limit, newest=newest))
+
+
+def fates_of_dead_letters(path: Path, wanted: Wanted, *, limit: int) -> list[Fate]:
+    """Which dead letters can be replayed, and which not; oldest first.
+
+    Raises:
+        SpoolError: there is no spool, or it cannot be read.
+    """
+    with snapshot(path) as db:
+        return list(deadletters.fates(db, wanted, limit=limit))
+
+
+def count_dead_letters(path: Path, wanted: Wanted) -> int:
+    """How many dead letters there are.
+
+    Raises:
+        SpoolError: there is no spool, or it cannot be read.
+    """
+    with snapshot(path) as db:
+        return deadletters.counted(db, wanted)
+
+
+def ask_for_replay(path: Path, ids: Sequence[int]) -> None:
+    """Have dead letters replayed by the ingest process of a spool, once it runs.
+
+    Raises:
+        SpoolError: there is no spool, or it cannot be written.
+    """
+    _check_exists(path)
+    with translated(f"asking for a replay in {path}"), closing(database.connected(path)) as db:
+        database.check_layout(db, path)
+        replays.ask(db, ids)
+
+
+def left_to_replay(path: Path) -> int:
+    """How many dead letters are still to be replayed.
+
+    Raises:
+        SpoolError: there is no spool, or it cannot be read.
+    """
+    with snapshot(path) as db:
+        return replays.asked(db)
+
+
+def in_use(path: Path) -> bool:
+    """Whether an ingest process uses a spool.
+
+    Raises:
+        SpoolError: its lock cannot be read.
+    """
+    with translated(f"looking whether a process uses {path}"):
+        return database.is_held(path)
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
+    """Read a spool as of one moment.
+
+    Raises:
+        SpoolError: there is no spool, or it cannot be read.
+    """
+    _check_exists(path)
+    with translated(f"reading the spool {path}"), closing(database.read_only(path)) as db:
+        db.execute("BEGIN")
+        database.check_layout(db, path)
+        yield db
+
+
+def _check_exists(path: Path) -> None:
     if not path.exists():
         raise SpoolError(f"there is no spool {path}; ingest makes it at its first start")
-    with translated(f"reading the spool {path}"):
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)) as db:
-            yield db
+
+
+def _kind(topic: str, kinds: Collection[str]) -> str:
+    try:
+        kind = Topic.parse(topic).kind
+    except ReadingError:
+        return UNKNOWN_KIND
+    return kind if kind in kinds else UNKNOWN_KIND

@@ -22,6 +22,7 @@ class Entry(StrEnum):
     WRITTEN = "written"
     DUPLICATE = "duplicate"
     DEAD_LETTERED = "dead_lettered"
+    REPLAYED = "replayed"  # dead letters that were spooled again; what became of them then is counted like all else
 
 
 class Account(NamedTuple):
@@ -33,6 +34,8 @@ class Account(NamedTuple):
 
 
 Counts = Counter[Account]
+SETTLED = Account(Entry.MESSAGES, "")
+"""The messages that have left the spool."""
 
 
 def per_kind(counts: Mapping[Account, int], entry: Entry) -> Counter[str]:
@@ -59,6 +62,15 @@ def unbalanced(counts: Mapping[Account, int]) -> dict[str, int]:
     for entry in (Entry.WRITTEN, Entry.DUPLICATE, Entry.DEAD_LETTERED):
         left.subtract(per_kind(counts, entry))
     return {kind: value for kind, value in left.items() if value}
+
+
+def moved(counts: Mapping[Account, int], again: Mapping[str, int]) -> Counts:
+    """The counts with some of the readings written, by kind, taken for repetitions."""
+    made = Counter(counts)
+    for kind, value in again.items():
+        made[Account(Entry.WRITTEN, kind)] -= value
+        made[Account(Entry.DUPLICATE, kind)] += value
+    return made
 
 
 def counted(rows: Iterable[tuple[str, str, str, int]]) -> Counts:

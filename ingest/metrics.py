@@ -54,7 +54,8 @@ class IngestMetrics(Collector):
         for entry, text in (
             (Entry.RECEIVED, "Readings received, and messages refused whole"),
             (Entry.WRITTEN, "Readings written to the store"),
-            (Entry.DUPLICATE, "Readings received more than once in one write"),
+            (Entry.DUPLICATE, "Readings received more than once"),
+            (Entry.REPLAYED, "Dead letters replayed"),
         ):
             counter = CounterMetricFamily(f"{_PREFIX}_readings_{entry}", text, labels=["kind"])
             for kind, value in sorted(per_kind(health.counts, entry).items()):
@@ -64,6 +65,12 @@ class IngestMetrics(Collector):
         for reason, value in sorted(per_reason(health.counts).items()):
             refused.add_metric([reason], value)
         yield refused
+        missing = GaugeMetricFamily(
+            f"{_PREFIX}_missing_readings", "Readings that never came although later ones did", labels=["kind"]
+        )
+        for kind, value in sorted(health.missing.items()):
+            missing.add_metric([kind], value)
+        yield missing
         yield CounterMetricFamily(
             f"{_PREFIX}_sessions_lost", "Times the broker had forgotten the session", value=health.sessions_lost
         )

@@ -29,6 +29,8 @@ class IngestOptions:
             still be trimmed.
         dead_letters_max: how many dead letters are kept; the oldest go first.
         dead_letters_max_bytes: how many bytes of their payloads are kept.
+        dead_letters_days: for how long they are kept, in days.
+        gap_grace_s: a missing reading may still come so long after a later one came, before it is reported, in seconds.
         drain_timeout_s: how long `stop` may go on writing what is spooled, in seconds. The rest stays in the spool.
         notice_s: a trouble that lasts is logged once in so many seconds.
     """
@@ -40,7 +42,7 @@ class IngestOptions:
     session_expiry_s: int = 30 * 24 * 3600
     commit_age_s: float = 0.02
     commit_bytes: int = 2 * _MB
-    write_rows: int = 10_000
+    write_rows: int = 25_000
     write_age_s: float = 0.25
     max_future_s: float = 3600.0
     max_age_days: float = 90.0
@@ -48,6 +50,8 @@ class IngestOptions:
     min_free_bytes: int = 64 * _MB
     dead_letters_max: int = 10_000
     dead_letters_max_bytes: int = 256 * _MB
+    dead_letters_days: float = 30.0
+    gap_grace_s: float = 10.0
     drain_timeout_s: float = 20.0
     notice_s: float = 5.0
 

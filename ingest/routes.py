@@ -1,23 +1,55 @@
 """Where the messages of a topic go: parsed once per topic, then looked up.
 
-Only topics of the inventory's devices become routes, so their number is bounded by the inventory however many topics
+Only topics of the inventory's devices get a place, so their number is bounded by the inventory however many topics
 arrive.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
-from devices.columns import SeriesKey
+import numpy as np
+
+from devices.columns import Codes, SeriesKey
 from devices.errors import ReadingError, Reason
 from devices.inventory import Device, Inventory
 from devices.kind import Channel, Kind, Table
 from devices.payloads import Row, Schemas
 from devices.topics import Topic
+from ingest.bulk import BulkReader
 from ingest.ledger import UNKNOWN_KIND
+from ingest.sightings import Ints, Stream, Streams
+
+UNKNOWN = -1
+"""The place of a topic that is none of ours."""
+
+_GROUP_BITS = 32
+
+
+class Numbers:
+    """A list of numbers that grows, and is read as an array."""
+
+    def __init__(self, *numbers: int) -> None:
+        """Begin with some."""
+        self._list = list(numbers)
+        self._array = np.array(numbers, np.int64)
+
+    def append(self, number: int) -> None:
+        """Add one."""
+        self._list.append(number)
+
+    @property
+    def array(self) -> Ints:
+        """All of them."""
+        if len(self._array) != len(self._list):
+            self._array = np.array(self._list, np.int64)
+        return self._array
+
+    def __getitem__(self, place: int) -> int:
+        """One of them."""
+        return self._list[place]
 
 
 class Series:
-    """All series of one table that were seen, each with a number of its own.
+    """All series of one table that were seen, each with a number of its own; those of a device follow each other.
 
     Attributes:
         table: the table.
@@ -28,75 +60,119 @@ class Series:
         """Begin without any."""
         self.table = table
         self.keys: list[SeriesKey] = []
+        self._starts = Numbers(0)
 
-    def add(self, key: SeriesKey) -> int:
-        """Give a new series its number."""
-        self.keys.append(key)
-        return len(self.keys) - 1
+    def add(self, keys: Sequence[SeriesKey]) -> None:
+        """Give the series of the next device their numbers.
+
+        Args:
+            keys: one for each of its parts, in the order of `part_place`.
+        """
+        self.keys += keys
+        self._starts.append(len(self.keys))
+
+    def number(self, device: int, part: int) -> int | None:
+        """The number of a part's series, or None where the device has no such part."""
+        number = self._starts[device] + part
+        return number if part >= 0 and number < self._starts[device + 1] else None
+
+    def numbers(self, devices: Ints, parts: Ints) -> Codes:
+        """The same for many; -1 where a device has no such part."""
+        starts = self._starts.array
+        found = starts[devices] + parts
+        return np.where((parts >= 0) & (found < starts[devices + 1]), found, UNKNOWN).astype(np.int32)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One table that a route leads to.
+class Group:
+    """The devices of one kind as senders on one channel.
 
     Attributes:
-        series: the table and its series.
-        part: the key in payloads that names the part, or None.
-        numbers: the series' number by part as payloads write it; by None where there is no part.
+        kind: name of the kind.
+        channel: the channel.
+        validate: reads one payload.
+        reader: reads many payloads.
+        tables: the series of each table of the channel.
+        events: place in `tables` by the event's name; for other channels there is only one table.
+        streams: the streams by the devices' places.
     """
 
-    series: Series
-    part: str | None
-    numbers: Mapping[object, int]
+    def __init__(self, kind: Kind, channel: Channel, validate: Callable[[bytes], list[Row]]) -> None:
+        """Begin without devices."""
+        tables = [table for table in kind.tables.values() if table.channel is channel]
+        self.kind = kind.name
+        self.channel = channel
+        self.validate = validate
+        self.reader = BulkReader(tables)
+        self.tables = tuple(map(Series, tables))
+        self.events = {table.name: place for place, table in enumerate(tables)}
+        self.streams = Numbers()
+        self._devices = 0
+
+    def add(self, device: Device, stream: int) -> int:
+        """Give a device its place."""
+        for series in self.tables:
+            series.add(list(device.keys(series.table)))
+        self.streams.append(stream)
+        self._devices += 1
+        return self._devices - 1
+
+    def table_of(self, row: Row) -> Series:
+        """The table of an object."""
+        return self.tables[self.events[row["event"]] if self.channel is Channel.EVENT else 0]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One device's channel.
+class Routes(dict[str, int]):
+    """A number for each topic: its group's place in `groups`, and its device's place in the group.
+
+    Looking up a topic that is none of ours raises `ReadingError`.
 
     Attributes:
-        topic: the topic.
-        validate: reads a payload of it.
-        only: the target of telemetry and status; None for events.
-        events: the targets of events, by the event's name.
+        groups: all groups.
     """
 
-    topic: Topic
-    validate: Callable[[bytes], list[Row]]
-    only: Target | None
-    events: Mapping[str, Target]
-
-
-class Routes(dict[str, Route]):
-    """The routes by topic, as text. Looking up a topic that is none of ours raises `ReadingError`."""
-
-    def __init__(self, inventory: Inventory, kinds: Mapping[str, Kind]) -> None:
-        """Begin without routes; each is made when its topic is first looked up."""
+    def __init__(self, inventory: Inventory, kinds: Mapping[str, Kind], streams: Streams) -> None:
+        """Begin without topics; each gets its number when it is first looked up."""
         super().__init__()
+        self._streams = streams
         self._inventory = inventory
         self._kinds = kinds
-        self._schemas = Schemas(kinds)
-        self._series = {
-            (kind.name, table.name): Series(table) for kind in kinds.values() for table in kind.tables.values()
-        }
+        schemas = Schemas(kinds)
+        self.groups = [
+            Group(kinds[kind], Channel(channel), schemas[kind, channel].validate) for kind, channel in schemas
+        ]
+        self._places = {(group.kind, group.channel): place for place, group in enumerate(self.groups)}
 
-    def __missing__(self, text: str) -> Route:
-        """Make the route of a topic.
+    def __missing__(self, text: str) -> int:
+        """Give a topic its number.
 
         Raises:
             ReadingError: the topic has another shape, or names a compound, kind or device that is not there.
         """
         topic = Topic.parse(text)
         device = self._device(topic)
-        kind = self._kinds[topic.kind]
-        schema = self._schemas.get((topic.kind, topic.channel))
-        if schema is None:
+        place = self._places.get((topic.kind, topic.channel))
+        if place is None:
             raise ReadingError(Reason.TOPIC, f"kind {topic.kind!r} sends nothing on the channel {topic.channel}")
-        tables = [table for table in kind.tables.values() if table.channel is topic.channel]
-        targets = {table.name: self._target(table, device) for table in tables}
-        only = None if topic.channel is Channel.EVENT else targets[topic.channel]
-        route = self[text] = Route(topic, schema.validate, only, targets)
-        return route
+        stream = self._streams.number(Stream(topic.kind, topic.compound, topic.device, topic.channel))
+        number = self[text] = place << _GROUP_BITS | self.groups[place].add(device, stream)
+        return number
+
+    def route(self, text: str) -> tuple[Group, int]:
+        """The group of a topic, and its device's place there.
+
+        Raises:
+            ReadingError: the topic is none of ours.
+        """
+        number = self[text]
+        return self.groups[number >> _GROUP_BITS], number & (1 << _GROUP_BITS) - 1
+
+    def all(self, topics: Sequence[str]) -> tuple[Ints, Ints]:
+        """The places of many topics: of their groups, or `UNKNOWN` for topics not ours, and of their devices."""
+        try:
+            numbers = np.fromiter(map(self.__getitem__, topics), np.int64, len(topics))
+        except ReadingError:
+            numbers = np.fromiter(map(self._known, topics), np.int64, len(topics))
+        return numbers >> _GROUP_BITS, numbers & (1 << _GROUP_BITS) - 1
 
     def whose(self, text: str) -> tuple[str, str]:
         """The kind and compound that a topic names, as far as they are known: else "unknown" and ""."""
@@ -106,6 +182,12 @@ class Routes(dict[str, Route]):
             return UNKNOWN_KIND, ""
         kind = topic.kind if topic.kind in self._kinds else UNKNOWN_KIND
         return kind, topic.compound
+
+    def _known(self, text: str) -> int:
+        try:
+            return self[text]
+        except ReadingError:
+            return UNKNOWN
 
     def _device(self, topic: Topic) -> Device:
         if topic.kind not in self._kinds:
@@ -117,13 +199,10 @@ class Routes(dict[str, Route]):
             raise ReadingError(Reason.UNKNOWN_DEVICE, "the inventory has no such device of this kind in this compound")
         return device
 
-    def _target(self, table: Table, device: Device) -> Target:
-        series = self._series[table.kind, table.name]
-        part = table.part
-        if part is None:
-            (key,) = device.keys(table)
-            return Target(series, None, {None: series.add(key)})
-        numbers: dict[object, int] = {
-            key.part if part.values else int(key.part): series.add(key) for key in device.keys(table)
-        }
-        return Target(series, part.name, numbers)
+
+def part_place(table: Table, row: Row) -> int:
+    """The place of an object's part among those of a device; the device may have fewer."""
+    part = table.part
+    if part is None:
+        return 0
+    return part.values.index(row[part.name]) if part.values else row[part.name] - 1

@@ -1,19 +1,29 @@
-"""Ingest as a whole: a receiver and a writer with the spool between them."""
+"""Ingest as a whole: a receiver and a writer with the spool between them, and a keeper beside them."""
 
+import sqlite3
 import traceback
-from collections.abc import Callable, Mapping
-from threading import Event, Thread
+from collections.abc import Callable, Mapping, Sequence
+from threading import Event, Lock, Thread
 
+import pyarrow as pa
 import structlog
 from prometheus_client import CollectorRegistry
 
 from devices.inventory import Inventory
 from devices.kind import Kind
+from ingest import gapbook
 from ingest.closing import Closing, now_ms
 from ingest.deadletters import DeadLetter
-from ingest.decode import Decoder
+from ingest.decode import Decoded, Decoder
 from ingest.deliver import Delivery
+from ingest.errors import SpoolError
+from ingest.frame import Spooled
+from ingest.gapbook import NotingBook, TrackingBook
+from ingest.gapwatch import GapWatch
+from ingest.gather import Gatherer
 from ingest.health import Health
+from ingest.keeper import Keeper
+from ingest.lookahead import Lookahead
 from ingest.metrics import IngestMetrics
 from ingest.options import IngestOptions
 from ingest.receiver import Receiver
@@ -29,7 +39,7 @@ _JOIN_S = 60.0
 
 
 class Ingest:
-    """Receives, spools and writes, in two threads of its own.
+    """Receives, spools and writes, in threads of its own.
 
     Attributes:
         ended: set when a thread has died by an error: nothing more will be received or written. See `health().failure`.
@@ -62,8 +72,7 @@ class Ingest:
         self._failure: str | None = None
         self._drain_timeout_s = options.drain_timeout_s
         metrics = IngestMetrics(registry if registry is not None else CollectorRegistry(), self.health)
-        self._receiving, self._writing = Closing(), Closing()
-        decoder = Decoder(inventory, kinds, max_future_s=options.max_future_s, max_age_days=options.max_age_days)
+        self._receiving, self._writing, self._keeping = Closing(), Closing(), Closing()
         self._delivery = Delivery(
             store,
             self._writing,
@@ -71,35 +80,54 @@ class Ingest:
             notice_s=options.notice_s,
             observe=metrics.observe_write,
         )
-        self._spool = Spool(
-            options.spool,
-            Limits(
-                max_bytes=options.spool_max_bytes,
-                min_free_bytes=options.min_free_bytes,
-                dead_letters_max=options.dead_letters_max,
-                dead_letters_max_bytes=options.dead_letters_max_bytes,
-            ),
-        )
+        self._spool = Spool(options.spool, Limits.of(options))
         self._receiver = Receiver(options, broker, self._spool, self._receiving)
-        writer = Writer(options, self._spool, decoder, self._delivery, self._writing)
-        self._threads = (
-            Thread(target=self._guarded, args=("receiver", self._receiver.run), name="ingest-receiver", daemon=True),
-            Thread(target=self._guarded, args=("writer", writer.run), name="ingest-writer", daemon=True),
+        book = self._opened(gapbook.tracking if options.share is None else gapbook.noting)
+        decoder = Decoder(
+            inventory,
+            kinds,
+            max_future_s=options.max_future_s,
+            max_age_days=options.max_age_days,
+            streams=book.streams,
+        )
+        decode = _one_at_a_time(decoder.decode)
+        writer = Writer(options, self._spool, decode, self._delivery, self._writing, book=book)
+        self._follower: Gatherer | Lookahead = (
+            Lookahead(self._spool, book.tracker, decode)
+            if isinstance(book, TrackingBook)
+            else Gatherer(options.spool, self._spool)
+        )
+        self._watch = GapWatch(self._follower, grace_s=options.gap_grace_s)
+        keeper = Keeper(
+            self._spool,
+            self._keeping,
+            dead_letters_days=options.dead_letters_days,
+            notice_s=options.notice_s,
+            tasks=(self._follower.step, self._watch.report),
+        )
+        parts = {"receiver": self._receiver.run, "writer": writer.run, "keeper": keeper.run}
+        self._threads = tuple(
+            Thread(target=self._guarded, args=(name, run), name=f"ingest-{name}", daemon=True)
+            for name, run in parts.items()
         )
 
     def start(self) -> None:
         """Start to receive and to write. Broker and store may be away: both are waited for."""
+        pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps 40 MB more of what it was once given
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
         """Stop receiving, write what is spooled while the store answers (at most `drain_timeout_s`), and close."""
-        receiver, writer = self._threads
+        receiver, writer, keeper = self._threads
         self._receiving.ask()
+        self._keeping.ask()
         self._join(receiver, 0.0)
+        self._join(keeper, 0.0)
         self._writing.ask(self._drain_timeout_s)
         self._spool.wake()
         self._join(writer, self._drain_timeout_s)
+        self._let_go()
         self._spool.close()
 
     def run_forever(self, stop: Event) -> int:
@@ -134,6 +162,7 @@ class Ingest:
             oldest_pending_s=waited / 1000,
             writer=self._delivery.state,
             counts=self._spool.counts,
+            missing=self._watch.missing(),
         )
 
     def dead_letters(self, *, after_id: int = 0, limit: int = 1000) -> list[DeadLetter]:
@@ -147,6 +176,22 @@ class Ingest:
             SpoolError: the spool cannot be read.
         """
         return self._spool.dead_letters(after_id=after_id, limit=limit)
+
+    def _opened(self, book: Callable[[sqlite3.Connection], NotingBook]) -> NotingBook:
+        try:
+            return self._spool.ask(book)
+        except BaseException:
+            self._spool.close()
+            raise
+
+    def _let_go(self) -> None:
+        """Let another worker merge, where this one does."""
+        if not isinstance(self._follower, Gatherer):
+            return
+        try:
+            self._follower.close()
+        except SpoolError as exc:
+            log.warning("what the workers saw is not saved; it is merged again", code=exc.code, error=exc.message)
 
     def _guarded(self, name: str, run: Callable[[], None]) -> None:
         """Run a thread; its death by an error is made known instead of passing in silence."""
@@ -169,3 +214,14 @@ class Ingest:
         if thread.is_alive():
             self._failure = f"{thread.name} does not end"
             log.critical("a thread does not end; leaving it", thread=thread.name)
+
+
+def _one_at_a_time(decode: Callable[[Sequence[Spooled]], Decoded]) -> Callable[[Sequence[Spooled]], Decoded]:
+    """The same for several threads."""
+    lock = Lock()
+
+    def locked(batches: Sequence[Spooled]) -> Decoded:
+        with lock:
+            return decode(batches)
+
+    return locked

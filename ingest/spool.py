@@ -7,51 +7,41 @@ after a crash at any point the three agree.
 One thread appends and one other reads and trims. Other processes may read the file meanwhile (`ingest.inspection`).
 """
 
-import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+from typing import Self, TypeVar
 
-from ingest import deadletters
-from ingest.database import COUNT, COUNTED, PENDING, connected, locked, prepare, translated
-from ingest.deadletters import DeadLetter
+from ingest import deadletters, gapfile, replays
+from ingest.closing import now_ms
+from ingest.database import (
+    COUNT,
+    COUNTED,
+    PENDING,
+    Pending,
+    connected,
+    free_bytes,
+    locked,
+    pending,
+    prepare,
+    read_batches,
+    translated,
+)
+from ingest.deadletters import DeadLetter, Wanted
 from ingest.errors import SpoolFullError
-from ingest.frame import FrameError, Messages, Spooled, pack, unpack
-from ingest.ledger import Account, Counts, Entry, counted
+from ingest.frame import Messages, Spooled, pack, size_of
+from ingest.ledger import SETTLED, Counts, counted
+from ingest.options import IngestOptions
+from ingest.outcome import Outcome
 
+__all__ = ["Limits", "Outcome", "Pending", "Spool"]
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of the messages that a trim removes.
-
-    Attributes:
-        counts: by how much each counter grows.
-        letters: the dead letters among them.
-    """
-
-    counts: Mapping[Account, int] = field(default_factory=lambda: MappingProxyType({}))
-    letters: Sequence[DeadLetter] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """What waits in the spool.
-
-    Attributes:
-        batches: number of batches.
-        messages: number of messages in them.
-        size: their size, in bytes.
-        oldest_ms: when the oldest was received, ms since the epoch, or None where nothing waits.
-    """
-
-    batches: int = 0
-    messages: int = 0
-    size: int = 0
-    oldest_ms: int | None = None
+_T = TypeVar("_T")
+_NOTES = "SELECT 1 FROM sightings WHERE id <= ?"
+_INSERT = "INSERT INTO batches (received_ms, messages, bytes, taken, first_ms, frame) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +52,16 @@ class Limits:
     min_free_bytes: int
     dead_letters_max: int
     dead_letters_max_bytes: int
+
+    @classmethod
+    def of(cls, options: IngestOptions) -> Self:
+        """As the options have them."""
+        return cls(
+            max_bytes=options.spool_max_bytes,
+            min_free_bytes=options.min_free_bytes,
+            dead_letters_max=options.dead_letters_max,
+            dead_letters_max_bytes=options.dead_letters_max_bytes,
+        )
 
 
 class Spool:
@@ -95,8 +95,9 @@ class Spool:
                 self._db = connected(path)
                 self._reader = connected(path)
                 prepare(self._db, path)
-                self.pending = Pending(*self._db.execute(PENDING).fetchone())
+                self.pending = pending(self._db)
                 self.counts = counted(self._db.execute(COUNTED))
+                self._taken = self.counts[SETTLED] + self.pending.messages
                 self._letter_bytes = deadletters.payload_bytes(self._db)
             except BaseException:
                 self._release()
@@ -114,23 +115,33 @@ class Spool:
             SpoolError: it cannot be written; nothing was kept.
         """
         frame = pack(messages)
-        size = len(frame)
-        if self.pending.size and self.pending.size + size > self._limits.max_bytes:
-            raise SpoolFullError(
-                f"the spool holds {self.pending.size:,} bytes, its limit is {self._limits.max_bytes:,}"
-            )
-        self._check_disk(size)
+        self._check_room(size_of(frame))
         with self._transaction("appending to the spool") as db:
-            db.execute(
-                "INSERT INTO batches (received_ms, messages, bytes, frame) VALUES (?, ?, ?, ?)",
-                (received_ms, len(messages), size, frame),
-            )
-            db.execute("COMMIT")
-            old = self.pending
-            oldest = received_ms if old.oldest_ms is None else old.oldest_ms
-            self.pending = Pending(old.batches + 1, old.messages + len(messages), old.size + size, oldest)
-        if not old.messages:
-            self.wake()
+            self._insert(db, [(received_ms, len(messages), frame, None)])
+
+    def take_replays(self, most: int = 500) -> int:
+        """Append dead letters that were asked to be replayed.
+
+        Args:
+            most: at most so many.
+
+        Returns:
+            How many were appended.
+
+        Raises:
+            SpoolFullError: it has reached its limit or the disk is full; nothing was changed.
+            SpoolError: it cannot be read or written; nothing was changed.
+        """
+        if not self.ask(replays.asked):
+            return 0
+        self._check_room(most * deadletters.KEPT_PAYLOAD_BYTES if self.pending.size else 0)
+        now = now_ms()
+        with self._transaction("replaying dead letters") as db:
+            found, counts = replays.take(db, most, now)
+            db.executemany(COUNT, ((*account, value) for account, value in counts.items()))
+            self._insert(db, [(now, len(each.messages), pack(each.messages), each.first_ms) for each in found])
+            self.counts = self.counts + counts
+        return sum(counts.values())
 
     def wake(self) -> None:
         """Wake whoever waits for `changed`."""
@@ -146,24 +157,14 @@ class Spool:
             size: stop once so many bytes are read.
 
         Returns:
-            At least one batch where one waits; with the last one the limits may be exceeded.
+            At least one batch where one waits; with the last one the limits may be exceeded. All of them are replayed,
+            or none.
 
         Raises:
             SpoolError: the file cannot be read.
         """
-        found = []
         with translated("reading the spool"):
-            rows = self._reader.execute(
-                "SELECT id, received_ms, messages, bytes, frame FROM batches WHERE id > ? ORDER BY id", (after_id,)
-            )
-            for number, received_ms, count, length, frame in rows:
-                found.append(Spooled(number, received_ms, count, _unpacked(frame, count)))
-                messages -= count
-                size -= length
-                if messages <= 0 or size <= 0:
-                    break
-            rows.close()
-        return found
+            return read_batches(self._reader, after_id=after_id, messages=messages, size=size)
 
     def trim(self, up_to_id: int, outcome: Outcome) -> None:
         """Remove the batches up to one, and count and keep what became of them, all in one transaction.
@@ -181,12 +182,13 @@ class Spool:
         with self._transaction("trimming the spool", wipe=private) as db:
             batches, removed, size, _ = db.execute(f"{PENDING} WHERE id <= ?", (up_to_id,)).fetchone()
             db.execute("DELETE FROM batches WHERE id <= ?", (up_to_id,))
-            counts = Counts({**outcome.counts, Account(Entry.MESSAGES, ""): removed})
+            counts = Counts({**outcome.counts, SETTLED: removed})
             db.executemany(COUNT, ((*account, value) for account, value in counts.items() if value))
             held = self._letter_bytes
             if outcome.letters:
                 most, most_bytes = limits.dead_letters_max, limits.dead_letters_max_bytes
                 held = deadletters.insert(db, outcome.letters, most=most, most_bytes=most_bytes, held=held)
+            gapfile.save(db, outcome.gaps)
             oldest = db.execute("SELECT received_ms FROM batches ORDER BY id LIMIT 1").fetchone()
             db.execute("COMMIT")
             old = self.pending
@@ -214,24 +216,78 @@ class Spool:
         Raises:
             SpoolError: the file cannot be read.
         """
-        with self._lock, translated("reading the dead letters"):
-            return list(deadletters.select(self._db, after_id=after_id, limit=limit, reason=None))
+        return self.ask(lambda db: list(deadletters.select(db, Wanted(after_id=after_id), limit=limit)))
+
+    def ask(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Ask something of the file.
+
+        Args:
+            question: reads through the connection it is given, and changes nothing.
+
+        Raises:
+            SpoolError: the file cannot be read.
+        """
+        with self._lock, translated("reading the spool"):
+            return question(self._db)
+
+    def purge(self, before_ms: int) -> int:
+        """Drop the dead letters received before a time; how many that were.
+
+        Raises:
+            SpoolError: it cannot be written; nothing was changed.
+        """
+        with self._transaction("dropping old dead letters") as db:
+            dropped = deadletters.purge(db, before_ms)
+            held = deadletters.payload_bytes(db) if dropped else self._letter_bytes
+            db.execute("COMMIT")
+            self._letter_bytes = held
+        return dropped
+
+    def drop_notes(self, up_to_id: int) -> None:
+        """Drop the sightings noted up to one.
+
+        Raises:
+            SpoolError: it cannot be written; nothing was changed.
+        """
+        if not self.ask(lambda db: db.execute(f"{_NOTES} LIMIT 1", (up_to_id,)).fetchone()):
+            return
+        with self._transaction("dropping sightings") as db:
+            db.execute("DELETE FROM sightings WHERE id <= ?", (up_to_id,))
+            db.execute("COMMIT")
 
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
             self._release()
 
+    def _insert(self, db: sqlite3.Connection, batches: Sequence[tuple[int, int, bytes, int | None]]) -> None:
+        """Insert batches (received_ms, messages, frame, first_ms) and commit."""
+        old, taken = self.pending, self._taken
+        rows = []
+        for received_ms, messages, frame, first_ms in batches:
+            taken += messages
+            rows.append((received_ms, messages, size_of(frame), taken, first_ms, frame))
+        db.executemany(_INSERT, rows)
+        db.execute("COMMIT")
+        if not rows:
+            return
+        messages, size = taken - self._taken, sum(row[2] for row in rows)
+        oldest = rows[0][0] if old.oldest_ms is None else old.oldest_ms
+        self.pending = Pending(old.batches + len(rows), old.messages + messages, old.size + size, oldest)
+        self._taken = taken
+        if not old.messages:
+            self.wake()
+
+    def _check_room(self, size: int) -> None:
+        """Check that `size` more bytes may be taken."""
+        held = self.pending.size
+        if held and held + size > self._limits.max_bytes:
+            raise SpoolFullError(f"the spool holds {held:,} bytes, its limit is {self._limits.max_bytes:,}")
+        self._check_disk(size)
+
     def _check_disk(self, size: int) -> None:
         with self._lock, translated("asking for the space left on the disk"):
-            (page,), (pages,), (unused,) = (
-                self._db.execute(f"PRAGMA {name}").fetchone() for name in ("page_size", "page_count", "freelist_count")
-            )
-            # What is in the journal alone will yet go into the file. Neither of the two shrinks, but what was trimmed
-            # is used again, and so is the journal: its size is part of what is kept free, for it is what that is for.
-            journal = self._path.with_name(self._path.name + "-wal").stat().st_size
-            to_come = max(0, pages * page - self._path.stat().st_size)
-            free = shutil.disk_usage(self._path.parent).free + journal - to_come + unused * page
+            free = free_bytes(self._db, self._path)
         if free - size < self._limits.min_free_bytes:
             raise SpoolFullError(f"the disk of {self._path} has {free:,} bytes left for the spool")
 
@@ -256,11 +312,3 @@ class Spool:
             if connection is not None:
                 connection.close()
         self._holder.close()
-
-
-def _unpacked(frame: bytes, count: int) -> Messages | None:
-    try:
-        messages = unpack(frame)
-    except FrameError:
-        return None
-    return messages if len(messages) == count else None

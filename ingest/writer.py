@@ -1,25 +1,27 @@
 """The writer: a thread that brings what is spooled into the store, in order, and trims the spool after it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import structlog
 
 from ingest.closing import Closing, now_ms
-from ingest.decode import Decoder
+from ingest.decode import Decoded
 from ingest.deliver import Delivery, GaveUpError, WriterState
 from ingest.errors import SpoolError
-from ingest.ledger import per_reason
+from ingest.frame import Spooled
+from ingest.gapbook import GapBook
+from ingest.ledger import moved, per_reason
 from ingest.notices import Pace
 from ingest.options import IngestOptions
+from ingest.prefetch import ENOUGH_BYTES, Prefetch
 from ingest.spool import Pending, Spool
 
 log = structlog.get_logger("courtyard.ingest")
 
 _T = TypeVar("_T")
-_READ_BYTES = 4 * 1024 * 1024
-_ENOUGH_BYTES = 1024 * 1024
 _LOOK_S = 0.02
 _IDLE_S = 0.5
 _SPOOL_PAUSE_S = 0.5
@@ -29,22 +31,31 @@ _WIPE_S = 1.0
 class Writer:
     """Drains the spool into the store."""
 
-    def __init__(
-        self, options: IngestOptions, spool: Spool, decoder: Decoder, delivery: Delivery, closing: Closing
+    def __init__(  # noqa: PLR0913  (what it is wired to)
+        self,
+        options: IngestOptions,
+        spool: Spool,
+        decode: Callable[[Sequence[Spooled]], Decoded],
+        delivery: Delivery,
+        closing: Closing,
+        *,
+        book: GapBook,
     ) -> None:
         """Prepare to write; `run` does it.
 
         Args:
             options: the settings.
             spool: where from.
-            decoder: makes readings of messages.
+            decode: makes readings of messages.
             delivery: brings readings into the store.
             closing: says when to end, and until when.
+            book: notes the numbers of readings.
         """
         self._options = options
         self._spool = spool
-        self._decoder = decoder
+        self._prefetch = Prefetch(spool, decode, delivery, messages=options.write_rows)
         self._delivery = delivery
+        self._book = book
         self._closing = closing
         self._pace = Pace(options.notice_s)
         self._wipe = Pace(_WIPE_S)
@@ -62,6 +73,7 @@ class Writer:
                 error=str(exc),
             )
         finally:
+            self._prefetch.close()
             self._delivery.state = WriterState.STOPPED
 
     def _work_waits(self) -> bool:
@@ -85,7 +97,7 @@ class Writer:
         waited_ms = 0 if pending.oldest_ms is None else now_ms() - pending.oldest_ms
         return (
             pending.messages >= self._options.write_rows
-            or pending.size >= _ENOUGH_BYTES
+            or pending.size >= ENOUGH_BYTES
             or waited_ms >= self._options.write_age_s * 1000
         )
 
@@ -93,12 +105,16 @@ class Writer:
         """Bring one run of messages from the spool into the store."""
         if self._closing.over:
             raise GaveUpError("the time to drain is over")
-        spool, rows = self._spool, self._options.write_rows
+        spool = self._spool
         self._delivery.state = WriterState.WRITING
-        batches = self._patiently(lambda: spool.read(messages=rows, size=_READ_BYTES))
-        decoded = self._decoder.decode(batches)
-        outcome = self._delivery.deliver(decoded, batches[-1].received_ms)
-        self._patiently(lambda: spool.trim(batches[-1].id, outcome))
+        run = self._patiently(self._prefetch.take)
+        decoded, last = run.decoded, run.last
+        outcome = self._delivery.deliver(decoded, last.received_ms, run.writes)
+        seen = decoded.sightings(now_ms() if last.replayed else last.received_ms, replayed=last.replayed)
+        again, gaps = self._book.enter(seen)
+        outcome = replace(outcome, counts=moved(outcome.counts, again), gaps=gaps)
+        self._patiently(lambda: spool.trim(last.id, outcome))
+        self._book.kept(gaps)
         if decoded.letters and self._pace.due():
             log.warning("messages are refused; see the dead letters", total_by_reason=dict(per_reason(spool.counts)))
         if self._wipe.due():

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from api.app import create_app
-from api.errors import CODES, AccessError, BusyError, NotReadyError, status_of
+from api.errors import CODES, AccessError, BusyError, LedgerAwayError, NotReadyError, status_of
 from api.options import ApiOptions
 from devices import errors
 from devices.inventory import Inventory
@@ -172,6 +172,7 @@ def test_a_place_is_given_back_whatever_happens(memory: MemoryStore, registry: R
 def test_every_error_of_the_tree_has_a_status() -> None:
     expected = {
         errors.QueryError: 400, errors.NotFoundError: 404, AccessError: 401, BusyError: 503, NotReadyError: 503,
+            LedgerAwayError: 503,
         errors.StoreUnavailableError: 503, errors.StoreDeniedError: 503,
     }  # fmt: skip
     kinds = [errors.CourtyardError]

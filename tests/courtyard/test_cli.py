@@ -100,5 +100,5 @@ def test_nobody_serves_without_a_key(command: str, tmp_path: Path) -> None:
 def test_help_names_every_command() -> None:
     status, output = _run("--help")
     assert status == 0
-    for command in ("demo", "up", "ingest", "api", "init", "secrets", "doctor"):
+    for command in ("demo", "up", "ingest", "api", "init", "secrets", "doctor", "ledger", "dead-letters"):
         assert command in output

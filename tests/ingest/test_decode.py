@@ -18,9 +18,10 @@ from devices.kind import Channel
 from devices.payloads import MAX_PAYLOAD_BYTES
 from devices.registry import Registry
 from ingest.deadletters import LOOKED_AT_BYTES
-from ingest.decode import Decoded, Decoder, Rows
+from ingest.decode import Decoded, Decoder
 from ingest.frame import Messages, Spooled
 from ingest.ledger import Account, Entry, per_kind, per_reason, unbalanced
+from ingest.rows import Rows
 from tests.ingest.fleet import Fleet, Identity, Sent, identities
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "decode"

@@ -21,6 +21,7 @@ from devices.registry import Registry
 from ingest.deliver import WriterState
 from ingest.inspection import Inspection, inspect
 from ingest.ledger import Entry, per_kind, per_reason, unbalanced
+from ingest.statement import state
 from store.duck import DuckStore
 from store.influx import InfluxOptions, InfluxStore
 from tests.ingest.conftest import SMALL, Start, settled, until
@@ -132,6 +133,9 @@ def test_killing_ingest_again_and_again_loses_nothing(
     counts = look(tmp_path).counts
     assert unbalanced(counts) == {}
     redelivered = sum(per_kind(counts, Entry.RECEIVED).values()) - len(good)
+    statement = state(tmp_path, registry, grace_s=0.0)
+    assert (statement.balanced, sum(each.missing for each in statement.kinds)) == (True, 0)
+    assert sum(each.written for each in statement.kinds) == len(good)
     assert 0 <= redelivered <= 5 * 2000  # a kill has the broker deliver again what was not acknowledged
 
 

@@ -4,9 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.frame import FrameError, Messages, pack, unpack
+from ingest.frame import FrameError, Messages, pack, size_of, unpack
 
-PAIRS = st.lists(st.tuples(st.text(max_size=60), st.binary(max_size=200)), max_size=30)
+SMALL = st.lists(st.tuples(st.text(max_size=60), st.binary(max_size=200)), max_size=30)
+# Large enough to be compressed.
+LARGE = st.lists(
+    st.tuples(st.text(max_size=60), st.binary(min_size=1, max_size=40).map(lambda each: each * 200)), min_size=8
+)
+PAIRS = SMALL | LARGE
 
 
 @given(PAIRS, st.dictionaries(st.integers(0, 29), st.integers(0, 2**32 - 1), max_size=3))
@@ -35,3 +40,17 @@ def test_a_short_frame_is_recognised(pairs: list[tuple[str, bytes]], data: st.Da
 def test_other_bytes_are_no_frame(content: bytes) -> None:
     with pytest.raises(FrameError):
         unpack(content)
+
+
+def test_large_frames_are_compressed() -> None:
+    messages = Messages(["t"] * 1000, [b'{"seq":%d}' % number for number in range(1000)])
+    plain = 20 + 8 * 1000 + 1000 + sum(map(len, messages.payloads))
+    assert size_of(pack(messages)) == plain
+    assert len(pack(messages)) < plain / 2
+    one = Messages(["t"], [b"{}"])
+    assert size_of(pack(one)) == len(pack(one))
+
+
+def test_frames_of_before_they_were_compressed_are_read() -> None:
+    frame = bytes.fromhex("43594631a1b6beb70100000000000000010000000100000002000000747b7d")
+    assert unpack(frame) == Messages(["t"], [b"{}"])

@@ -1,5 +1,6 @@
 """The spool keeps what it took, counts exactly, and says when it takes no more."""
 
+import os
 import signal
 import sqlite3
 import subprocess
@@ -133,17 +134,18 @@ def test_a_full_spool_takes_no_more_until_it_is_trimmed(tmp_path: Path) -> None:
 def test_a_full_disk_is_backpressure(tmp_path: Path) -> None:
     """SQLite meets the same error on a file that may not grow as on a full disk."""
     spool = Spool(tmp_path / "spool.sqlite", LIMITS)
+    large = os.urandom(200_000)  # which no compression makes smaller
     (pages,) = spool._db.execute("PRAGMA page_count").fetchone()
     spool._db.execute(f"PRAGMA max_page_count = {pages + 10}")
     spool.append(batch(b"x" * 10_000), 1)
     with pytest.raises(SpoolFullError, match="full") as caught:
-        spool.append(batch(b"y" * 200_000), 2)
+        spool.append(batch(large), 2)
     assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
     assert payloads(spool) == [b"x" * 10_000]
     spool.trim(1, Outcome({Account(Entry.WRITTEN, "gate"): 1}))
     assert spool.pending == Pending()
     spool._db.execute("PRAGMA max_page_count = 1000000")
-    spool.append(batch(b"y" * 200_000), 2)
+    spool.append(batch(large), 2)
     spool.close()
 
 

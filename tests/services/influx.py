@@ -34,15 +34,17 @@ class Bucket:
         where = urlencode({"org": self.org, "bucket": self.bucket, "precision": precision})
         _request(self.url, "POST", f"/api/v2/write?{where}", token=self.token, body=lines.encode())
 
-    def query(self, flux: str) -> str:
+    def query(self, flux: str, *, within_s: float = START_S) -> str:
         """The annotation-free CSV that a Flux query answers with.
 
         Raises:
-            ServiceError: influxd refused it.
+            ServiceError: influxd refused it, or was silent for too long.
         """
         body = json.dumps({"query": flux, "dialect": {"annotations": [], "header": True}}).encode()
         where = urlencode({"org": self.org})
-        answer = _request(self.url, "POST", f"/api/v2/query?{where}", token=self.token, body=body).decode()
+        answer = _request(
+            self.url, "POST", f"/api/v2/query?{where}", token=self.token, body=body, within_s=within_s
+        ).decode()
         if "\r\nerror,reference\r\n" in "\r\n" + answer:  # an error after the answer began comes inside it
             raise ServiceError(f"{flux}\n{answer}")
         return answer
@@ -167,11 +169,13 @@ def influxd_binary() -> Path:
     return Path(done.stdout.strip())
 
 
-def _request(url: str, method: str, path: str, *, token: str | None = None, body: bytes | None = None) -> bytes:
+def _request(
+    url: str, method: str, path: str, *, token: str | None = None, body: bytes | None = None, within_s: float = START_S
+) -> bytes:
     headers = {"Content-Type": "application/json", "Connection": "close"}
     if token is not None:
         headers["Authorization"] = f"Token {token}"
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=START_S)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=within_s)
     try:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
