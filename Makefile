@@ -1,6 +1,6 @@
 # A thin index: what the targets do stands in scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check stack services bench dashboards requirements clean
+.PHONY: help demo test check stack services chaos bench bench-ingest dashboards requirements clean
 
 PY := .venv/bin/python
 
@@ -27,9 +27,16 @@ services: ## start the real mosquitto and influxd on loopback and print how to u
 	@scripts/setup --dev
 	@scripts/services $(ARGS)
 
+chaos: ## hurt ingest, broker and store under load, the long forms (two hours; ARGS="kills" runs one)
+	@scripts/chaos $(or $(ARGS),all)
+
 bench: ## run the benchmarks; they print ratios
 	@scripts/setup --dev
 	@scripts/bench $(ARGS)
+
+bench-ingest: ## ours, a textbook pipeline and Telegraf, on the same broker and influxd (builds Telegraf once)
+	@scripts/setup --dev
+	@$(PY) -m benchmarks.ingest $(ARGS)
 
 dashboards: ## build grafana/dashboards/*.json from their code
 	@scripts/setup --dev
