@@ -20,6 +20,9 @@ from simulators.encode import Encoder, Message
 SENTINEL = "last-charger-01"
 """The device that sends the last reading of a run."""
 
+PARTS = 2
+"""How many connectors a charger has."""
+
 _PER_COMPOUND = 100
 _MINUTE_MS = 60_000
 _CHUNK = 1000
@@ -48,10 +51,10 @@ class Load(NamedTuple):
 
 
 def inventory_text(devices: int) -> str:
-    """An inventory file of so many chargers with two connectors each, and the sentinel."""
+    """An inventory file of so many chargers, each with `PARTS` connectors, and the sentinel."""
     lines = ["name: {en: Benchmark, zh: 基准}", "compounds:"]
     for number in range(0, devices, _PER_COMPOUND):
-        lines += _compound(f"court-{number // _PER_COMPOUND:04d}", min(_PER_COMPOUND, devices - number), 2)
+        lines += _compound(f"court-{number // _PER_COMPOUND:04d}", min(_PER_COMPOUND, devices - number), PARTS)
     return "\n".join([*lines, *_compound("last", 1, 1), ""])
 
 

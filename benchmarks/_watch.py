@@ -88,14 +88,23 @@ def await_stored(bucket: Bucket, load: Load, pid: int) -> tuple[float, Stored]:
     """Wait until every reading of a load can be queried; the time on the clock, and what is stored."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
-        while not _sentinel_is_there(bucket, load):
-            if time.monotonic() > deadline or not _stat(pid):
-                raise BenchmarkError(f"{stored(bucket, load).rows:,} of {load.readings:,} readings were stored")
-            time.sleep(_LOOK_S)
+        await_device(bucket, load, SENTINEL, pid)
         seen = time.perf_counter()
         found = stored(bucket, load)
         if found.rows >= load.readings:  # the last one is mostly, but not always, stored last
             return seen, found
+        if time.monotonic() > deadline:
+            raise BenchmarkError(f"{found.rows:,} of {load.readings:,} readings were stored")
+
+
+def await_device(bucket: Bucket, load: Load, device: str, pid: int) -> None:
+    """Wait until something of a device can be queried."""
+    deadline = time.monotonic() + _PATIENCE_S
+    flux = _flux(bucket, load, ("power_w",), f'|> filter(fn: (r) => r.device == "{device}")')
+    while device not in bucket.query(flux):
+        if time.monotonic() > deadline or not _stat(pid):
+            raise BenchmarkError(f"{stored(bucket, load).rows:,} of {load.readings:,} readings were stored")
+        time.sleep(_LOOK_S)
 
 
 def stored(bucket: Bucket, load: Load) -> Stored:
@@ -114,12 +123,6 @@ def await_quiet(pid: int) -> None:
         if now - before < 0.05:
             return
         before = now
-
-
-def _sentinel_is_there(bucket: Bucket, load: Load) -> bool:
-    return SENTINEL in bucket.query(
-        _flux(bucket, load, ("power_w",), f'|> filter(fn: (r) => r.device == "{SENTINEL}")')
-    )
 
 
 def _answer(bucket: Bucket, load: Load, fields: tuple[str, ...], reduce: str) -> dict[str, float]:

@@ -11,6 +11,7 @@ import argparse
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,12 @@ from rich.table import Table
 
 from benchmarks._alone import write_alone
 from benchmarks._contenders import OURS, TELEGRAF, TEXTBOOK, Contender, Course, telegraf_binary
-from benchmarks._load import Load, inventory_text, load, make_session, publish
+from benchmarks._load import PARTS, Load, inventory_text, load, make_session, publish
 from benchmarks._watch import (
     BenchmarkError,
     Stored,
     await_connection,
+    await_device,
     await_quiet,
     await_stored,
     cpu_s,
@@ -81,15 +83,15 @@ class Ground:
         """What is sent."""
         return load(self._kinds, self._inventory, readings=readings, per_message=per_message)
 
-    def run(self, contender: Contender, given: Load, per_message: int) -> Run:
-        """Let a contender bring a load into a fresh bucket."""
+    def run(self, contender: Contender, given: Load, per_message: int, warm: int = 0) -> Run:
+        """Let a contender bring a load into a fresh bucket; of the first `warm` messages nothing is measured."""
         broker, influxd = self._broker, self._influxd
         assert broker.process is not None  # noqa: S101  (for the type checker: both run)
         assert influxd.process is not None  # noqa: S101
         self._runs += 1
         bucket = influxd.create_bucket()
         make_session(broker.port, contender.name)
-        publish(broker.port, given.messages)
+        publish(broker.port, given.messages[:warm] if warm else given.messages)
         await_quiet(influxd.process.pid)
         course = Course(
             broker=broker,
@@ -101,14 +103,20 @@ class Ground:
         pids = (broker.process.pid, influxd.process.pid)
         with contender.running(course) as process:
             began = await_connection(broker.port, process.pid)
+            if warm:
+                await_device(bucket, given, given.messages[warm - 1].topic.split("/")[3], process.pid)
             before = [cpu_s(pid) for pid in (process.pid, *pids)]
+            if warm:
+                began = time.perf_counter()
+                publish(broker.port, given.messages[warm:])
             ended, result = await_stored(bucket, given, process.pid)
             used = [cpu_s(pid) - other for pid, other in zip((process.pid, *pids), before, strict=True)]
             rss_mb = peak_rss_mb(process.pid)
         influxd.delete_bucket(bucket.bucket)
-        cpu_us, broker_us, influxd_us = (each / given.readings * 1e6 for each in used)
+        measured = given.readings - warm * per_message
+        cpu_us, broker_us, influxd_us = (each / measured * 1e6 for each in used)
         run = Run(
-            rate=given.readings / (ended - began),
+            rate=measured / (ended - began),
             cpu_us=cpu_us,
             broker_us=broker_us,
             influxd_us=influxd_us,
@@ -184,12 +192,12 @@ def speed(ground: Ground, per_message: int, readings: int, repeat: int) -> None:
 
 
 def flat(grounds: Mapping[int, Ground], readings: int, repeat: int) -> None:
-    """Print how the processor time of a reading depends on the number of devices."""
+    """Print how the processor time of a reading depends on the number of devices, once each was heard."""
     rows: dict[str, list[Run]] = {f"{devices:,} devices": [] for devices in grounds}
-    loads = {devices: ground.load(readings, 1) for devices, ground in grounds.items()}
+    loads = {devices: ground.load(readings + PARTS * devices, 1) for devices, ground in grounds.items()}
     for _ in range(repeat):
         for (devices, ground), runs in zip(grounds.items(), rows.values(), strict=True):
-            runs.append(ground.run(OURS, loads[devices], 1))
+            runs.append(ground.run(OURS, loads[devices], 1, warm=PARTS * devices))
     table(f"ours, {readings:,} readings, one per message, median of {repeat}", rows)
     first, *others = (middle(runs, "cpu_us") for runs in rows.values())
     for devices, other in zip(list(grounds)[1:], others, strict=True):

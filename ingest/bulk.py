@@ -226,7 +226,7 @@ def _type(field: Field) -> pa.DataType:
 
 
 def _numbers(field: Field, values: pa.Array) -> tuple[Floats, Bools]:
-    """Numbers, NaN where absent, and which of them are out of range. The text holds no NaN of its own."""
+    """Numbers, NaN where absent, and which of them are out of range, as is a NaN that stands in the text."""
     if field.integer:
         numbers, missing = _whole(values, 0)
         column: Floats = numbers.astype(np.float64)
@@ -236,7 +236,7 @@ def _numbers(field: Field, values: pa.Array) -> tuple[Floats, Bools]:
     low = -np.inf if field.low is None else field.low
     high = np.inf if field.high is None else field.high
     inside: Bools = (column >= low) & (column <= high)
-    return column, ~inside & ~np.isnan(column) if values.null_count else ~inside
+    return column, ~inside & _present(values) if values.null_count else ~inside
 
 
 def _identities(values: pa.Array, adapter: TypeAdapter[str]) -> tuple[Coded, Bools]:

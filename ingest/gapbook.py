@@ -15,7 +15,7 @@ from ingest.sightings import Sightings, Stream, Streams, pack
 
 _NOTES = 1000
 _READINGS = 100_000
-_READINGS_EACH = 20
+_READINGS_EACH = 50
 
 
 class GapBook(Protocol):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices.columns import Coded
-from devices.errors import DeclarationError
+from devices.errors import DeclarationError, Reason
 from devices.fields import gauge, state
 from devices.inventory import Inventory
 from devices.kind import Channel, Table
@@ -276,3 +276,12 @@ def test_columns_have_the_types_that_stores_expect(both: Both) -> None:
     assert np.isnan(rows.batch.floats("soc")).tolist() == [False, True]
     assert rows.batch.series.dtype == np.int32
     assert rows.batch.time.dtype == np.int64
+
+
+def test_a_number_that_is_none_is_refused_also_where_others_leave_the_field_out(both: Both) -> None:
+    """Found by the simulators' malformed messages: among absent values a NaN was taken for one more of them."""
+    absent, wrong = payload(seq=8, soc=...), payload(seq=9, soc=0.5).replace(b"0.5", b"NaN")
+    decoded = both.decode([(CHARGER, payload()), (CHARGER, absent), (CHARGER, wrong)])
+    (rows,) = decoded.tables
+    assert len(rows) == 2
+    assert [letter.reason for letter in decoded.letters] == [Reason.NOT_FINITE]
