@@ -24,7 +24,7 @@ _LOG = structlog.get_logger(__name__)
 
 
 def ledger_reader(settings: Settings, kinds: Collection[str]) -> Ledger:
-    """What the API asks for the ledger."""
+    """What the API asks for the ledger; it raises LedgerAwayError where no spool can be read."""
 
     def read(device: str | None, limit: int) -> LedgerAnswer:
         try:

@@ -98,6 +98,7 @@ class BulkReader:
             for name, type_ in _types(table).items():
                 if types.setdefault(name, type_) != type_:
                     raise DeclarationError(f"{table.measurement}: {name!r} has another type elsewhere in its channel")
+        self._shortest = min(map(_shortest, tables))
         texts = [field for table in tables for field in table.fields if field.signal is Signal.IDENTITY]
         self._adapters = {field.name: value_adapter(field) for field in texts}
         self._one = pa.schema(types)
@@ -117,6 +118,8 @@ class BulkReader:
         text = _BEFORE + _BETWEEN.join(payloads) + _AFTER if arrays else b"\n".join(payloads)
         if text.count(b"\n") != len(payloads) - 1 or b"\0" in text or b"null" in text:
             return None
+        if text.count(b"{") * self._shortest > len(text) + len(payloads) * self._shortest:
+            return None  # a flood of empty objects, each of which would take a row of every column
         options = arrow_json.ParseOptions(
             explicit_schema=self._many if arrays else self._one,
             newlines_in_values=False,
@@ -207,6 +210,14 @@ class BulkReader:
         if field.required and values.null_count:
             wrong = wrong | ~_present(values)
         return column, wrong
+
+
+def _shortest(table: Table) -> int:
+    """The bytes of the shortest object of a table that may be accepted, or less."""
+    names = [field.name for field in table.fields if field.required]
+    if table.channel is not Channel.STATUS:
+        names += ["ts", "seq"]
+    return len("{}") + sum(len(f'"{name}":0') for name in names) + max(0, len(names) - 1)
 
 
 def _types(table: Table) -> dict[str, pa.DataType]:

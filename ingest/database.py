@@ -28,7 +28,6 @@ CREATE TABLE IF NOT EXISTS batches (
     received_ms INTEGER NOT NULL,
     messages INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
-    taken INTEGER, -- messages ever taken, with this batch
     first_ms INTEGER, -- of dead letters that are replayed: when they came first
     frame BLOB NOT NULL
 )
@@ -46,9 +45,14 @@ CREATE TABLE IF NOT EXISTS counters (
 """,
 )
 _FROM_1 = (
-    "ALTER TABLE batches ADD COLUMN taken INTEGER",
     "ALTER TABLE batches ADD COLUMN first_ms INTEGER",
     "ALTER TABLE dead_letters ADD COLUMN replayed_ms INTEGER",
+    # Layout 1 did not count what it took.
+    """
+INSERT INTO counters SELECT 'taken', '', '',
+    coalesce((SELECT value FROM counters WHERE entry = 'messages'), 0)
+    + (SELECT coalesce(sum(messages), 0) FROM batches)
+""",
 )
 PENDING = "SELECT count(*), coalesce(sum(messages), 0), coalesce(sum(bytes), 0), min(received_ms) FROM batches"
 _BATCHES = (
@@ -211,7 +215,7 @@ def read_batches(db: sqlite3.Connection, *, after_id: int, messages: int, size: 
     for number, received_ms, replayed, count, length, frame in rows:
         if found and found[0].replayed != bool(replayed):
             break
-        found.append(Spooled(number, received_ms, count, opened(frame, count), bool(replayed)))
+        found.append(Spooled(number, received_ms, count, opened(frame, count), bool(replayed), length))
         messages -= count
         size -= length
         if messages <= 0 or size <= 0:

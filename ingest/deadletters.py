@@ -243,10 +243,10 @@ class Fate(NamedTuple):
 
 
 def fates(db: sqlite3.Connection, wanted: Wanted, *, limit: int) -> Iterator[Fate]:
-    """What can be replayed of those wanted, at most so many, oldest first; without reading their payloads."""
+    """At most so many of those wanted: first what can be replayed, oldest first; without reading their payloads."""
     where, values = wanted.clause()
-    columns = "id, reason, replayed_ms IS NOT NULL, coalesce(length(payload) = size, 0)"
-    statement = f"SELECT {columns} FROM dead_letters WHERE {where} ORDER BY id LIMIT ?"  # noqa: S608  (our own)
+    columns = "id, reason, replayed_ms IS NOT NULL AS replayed, coalesce(length(payload) = size, 0) AS whole"
+    statement = f"SELECT {columns} FROM dead_letters WHERE {where} ORDER BY replayed OR NOT whole, id LIMIT ?"  # noqa: S608  (our own)
     for number, reason, replayed, whole in db.execute(statement, (*values, limit)):
         yield Fate(number, Reason(reason), bool(replayed), bool(whole))
 

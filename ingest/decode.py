@@ -7,6 +7,7 @@ refuses the whole message, since its sender is wrong about what it sends.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -61,9 +62,11 @@ class Decoded:
         if not parts:
             none = np.empty(0, np.int64)
             return Sightings(received_ms, none, none, none, refused=self.refused)
-        columns = list(zip(*parts, strict=True))
-        stream, boot, seq = (np.concatenate(column) for column in columns[:3])
-        stored = np.concatenate(columns[3]) & (not replayed)
+        stream, boot, seq, stored, message = (np.concatenate(column) for column in zip(*parts, strict=True))
+        if len(parts) > 1:  # the events of a device, which share their numbers, lie in several tables
+            order = np.argsort(message, kind="stable")
+            stream, boot, seq, stored = stream[order], boot[order], seq[order], stored[order]
+        stored &= not replayed
         return Sightings(received_ms, stream, boot, seq, None if stored.all() else stored, self.refused)
 
 
@@ -110,11 +113,17 @@ class Decoder:
         self._many(run)
         letters, refused = self._few(run)
 
-        def source(message: int, item: int) -> Row:
+        @lru_cache(maxsize=1)  # refused rows often stand in one array
+        def objects(message: int) -> list[Row]:
             group, _ = self._routes.route(run.topics[message])
-            return group.validate(run.payloads[message])[item]
+            return group.validate(run.payloads[message])
 
-        tables = [Rows(series, joined(series.table, parts), source) for series, parts in run.parts.items()]
+        def source(message: int, item: int) -> Row:
+            return objects(message)[item]
+
+        tables = [
+            Rows(series, joined(series.table, parts), run.received_ms, source) for series, parts in run.parts.items()
+        ]
         tables.sort(key=lambda rows: rows.first)
         return Decoded(tables, letters, _counted(tables, letters, run.unreadable), refused)
 

@@ -92,12 +92,11 @@ class Delivery:
         """Do what can be done before it is the readings' turn; may be called while others are delivered."""
         return [self._prepared(group) for group in _grouped(decoded.tables, self._most_rows)]
 
-    def deliver(self, decoded: Decoded, received_ms: int, writes: Sequence[Write] | None = None) -> Outcome:
+    def deliver(self, decoded: Decoded, writes: Sequence[Write] | None = None) -> Outcome:
         """Write readings, however long it takes.
 
         Args:
             decoded: readings, and the dead letters among their messages.
-            received_ms: when they were received, for the dead letters of readings that the store refuses.
             writes: what `prepare` made of the readings; None where it was not called.
 
         Returns:
@@ -116,7 +115,7 @@ class Delivery:
                 counts[Account(Entry.WRITTEN, kind)] -= 1
                 counts[Account(Entry.DEAD_LETTERED, kind, Reason.STORE_REJECTED)] += 1
                 piece.rows.refuse(piece.start)
-                letters.append(_letter(piece, message, received_ms))
+                letters.append(_letter(piece, message))
         return Outcome(counts, letters)
 
     def _prepared(self, pieces: list[_Piece]) -> Write:
@@ -214,13 +213,13 @@ def _halved(pieces: list[_Piece]) -> list[list[_Piece]]:
     return [[_Piece(piece.rows, piece.start, middle)], [_Piece(piece.rows, middle, piece.stop)]]
 
 
-def _letter(piece: _Piece, message: str, received_ms: int) -> DeadLetter:
+def _letter(piece: _Piece, message: str) -> DeadLetter:
     batch = piece.rows.batch
     table = batch.table
     key = batch.keys[batch.series[piece.start]]
     payload = orjson.dumps(piece.rows.object(piece.start))
     return DeadLetter(
-        time_ms=received_ms,
+        time_ms=piece.rows.received_ms(piece.start),
         reason=Reason.STORE_REJECTED,
         message=message[:300],
         topic=str(Topic(key.compound, table.kind, key.device, table.channel)),

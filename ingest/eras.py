@@ -75,21 +75,17 @@ class Holes:
                 place += 1
         return filled
 
-    def forget(self) -> int:
-        """Drop the lowest hole; how many numbers it had."""
-        lowest = next(iter(self))
-        del self._first[0], self._last[0], self._since[0]
-        return lowest.size
+    def forget(self, count: int) -> int:
+        """Drop the lowest `count` holes; how many numbers they had."""
+        forgotten = sum(self._last[:count]) - sum(self._first[:count]) + min(count, len(self))
+        del self._first[:count], self._last[:count], self._since[:count]
+        return forgotten
 
     def missing(self, until_ms: int | None = None) -> int:
         """How many numbers all holes have, or those known since `until_ms` or before."""
         if until_ms is None:
             return sum(self._last) - sum(self._first) + len(self)
         return sum(each.size for each in self if each.since_ms <= until_ms)
-
-    def newest_ms(self) -> int:
-        """Since when the newest hole is known; there must be one."""
-        return max(self._since)
 
     def words(self) -> "array[int]":
         """All holes as integers: their number, then what `of_words` reads."""

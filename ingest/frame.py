@@ -62,6 +62,7 @@ class Spooled:
         count: how many messages it holds.
         messages: the messages, or None where its bytes are no longer what was written.
         replayed: whether these are dead letters that are replayed; they were received when they first came.
+        size: how many bytes it has in the spool.
     """
 
     id: int
@@ -69,6 +70,7 @@ class Spooled:
     count: int
     messages: Messages | None
     replayed: bool = False
+    size: int = 0
 
 
 def pack(messages: Messages) -> bytes:

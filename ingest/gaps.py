@@ -34,6 +34,13 @@ class Range(NamedTuple):
     last: int
 
 
+class Missing(NamedTuple):
+    """How many readings of a stream are missing."""
+
+    stream: Stream
+    missing: int
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gap:
     """What is missing of one stream.
@@ -139,7 +146,7 @@ class Tracker:
                 if self._known.high[number] != NONE or self._known.refused[number]
             ]
 
-    def ripened(self, until_ms: int) -> list[Gap]:
+    def ripened(self, until_ms: int) -> list[Missing]:
         """The streams with new holes that are known since `until_ms` or before; each hole shows its stream once."""
         with self._lock:
             ripe = [number for number, since_ms in self._young.items() if since_ms <= until_ms]
@@ -148,8 +155,14 @@ class Tracker:
                 later = [hole.since_ms for _, hole in self._known.holes(number) if hole.since_ms > until_ms]
                 if later:
                     self._young[number] = min(later)
-            found = [self._gap(number, until_ms) for number in ripe]
+            names = self._streams.names
+            found = [Missing(names[number], self._known.missing(number, until_ms)) for number in ripe]
         return [each for each in found if each.missing]
+
+    def gap(self, stream: Stream, until_ms: int) -> Gap:
+        """What is missing of a stream that was seen, and known to be so since `until_ms` or before."""
+        with self._lock:
+            return self._gap(self._streams.number(stream), until_ms)
 
     def _track(self, seen: Sightings) -> Counter[str]:
         known = self._known

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from ingest.gaps import Gap, Tracker
+from ingest.gaps import Gap, Missing, Tracker
 from ingest.sightings import Stream
 
 log = structlog.get_logger("courtyard.ingest")
@@ -44,7 +44,7 @@ class GapWatch:
         """
         self._follower = follower
         self._grace_ms = round(grace_s * 1000)
-        self._waiting: dict[Stream, Gap] = {}
+        self._waiting: dict[Stream, Missing] = {}
         self._told: dict[str, float] = {}
         self._missing: Counter[str] = Counter()
         self._good_until = 0.0
@@ -68,21 +68,22 @@ class GapWatch:
         if tracker is None:
             self._waiting.clear()
             return
-        self._waiting |= {gap.stream: gap for gap in tracker.ripened(self._until_ms())}
+        until_ms = self._until_ms()
+        self._waiting |= {each.stream: each for each in tracker.ripened(until_ms)}
         if not self._waiting:
             return
         now = time.monotonic()
         self._told = {device: at for device, at in self._told.items() if now - at < _DEVICE_S}
-        due = [gap for gap in self._waiting.values() if gap.stream.device not in self._told]
-        for gap in due:
-            del self._waiting[gap.stream]
-            self._told[gap.stream.device] = now
-        _tell(due[:_LINES])
+        due = [each for each in self._waiting.values() if each.stream.device not in self._told]
+        for each in due:
+            del self._waiting[each.stream]
+            self._told[each.stream.device] = now
+        _tell(tracker.gap(each.stream, until_ms) for each in due[:_LINES])
         if rest := due[_LINES:]:
             log.warning(
                 "readings of many more devices are missing; see python -m courtyard ledger",
-                devices=len({gap.stream.device for gap in rest}),
-                missing=sum(gap.missing for gap in rest),
+                devices=len({each.stream.device for each in rest}),
+                missing=sum(each.missing for each in rest),
             )
 
     def _until_ms(self) -> int:

@@ -17,7 +17,7 @@ from ingest.database import COUNTED, Pending, translated
 from ingest.deadletters import DeadLetter, Fate, Wanted
 from ingest.errors import SpoolError
 from ingest.frame import opened
-from ingest.ledger import SETTLED, UNKNOWN_KIND, Counts, counted
+from ingest.ledger import SETTLED, TAKEN, UNKNOWN_KIND, Counts, counted
 
 _LOOKED_AT_BYTES = 16 * 1024 * 1024
 
@@ -29,17 +29,15 @@ class Inspection:
     Attributes:
         counts: the counters of what has left it.
         pending: what waits in it.
-        taken: how many messages it ever took, or None where an earlier version filled it.
     """
 
     counts: Counts
     pending: Pending
-    taken: int | None = None
 
     @property
     def unaccounted(self) -> int:
         """How many messages it took that have neither left it nor wait in it."""
-        return 0 if self.taken is None else self.taken - self.counts[SETTLED] - self.pending.messages
+        return self.counts[TAKEN] - self.counts[SETTLED] - self.pending.messages
 
 
 def inspect(path: Path) -> Inspection:
@@ -54,9 +52,7 @@ def inspect(path: Path) -> Inspection:
 
 def inspected(db: sqlite3.Connection) -> Inspection:
     """The same through a connection that has begun to read."""
-    counts, pending = counted(db.execute(COUNTED)), database.pending(db)
-    last = db.execute("SELECT taken FROM batches ORDER BY id DESC LIMIT 1").fetchone()
-    return Inspection(counts, pending, counts[SETTLED] if last is None else last[0])
+    return Inspection(counted(db.execute(COUNTED)), database.pending(db))
 
 
 def waiting(db: sqlite3.Connection, kinds: Collection[str]) -> Counter[str] | None:

@@ -106,7 +106,8 @@ class Known:
         old = self._old.get(number)
         if old is not None and boot == old.boot:
             return old
-        if boot in self._older.get(number, ()):
+        older = self._older.get(number, ())
+        if boot in older or (len(older) == OLD_BOOTS and boot < min(older)):
             return None
         before_our_time = present == NONE or (old is None and boot < present)
         begin = first if before_our_time else 0
@@ -119,9 +120,9 @@ class Known:
         """Keep an era of a stream after a change; `holes_before` is how many holes it had."""
         self._all_holes += len(era.holes) - holes_before
         most = MOST_HOLES if self._all_holes <= ALL_HOLES else FEW_HOLES
-        while len(era.holes) > most:
-            self._lose(number, era.holes.forget())
-            self._all_holes -= 1
+        if (over := len(era.holes) - most) > 0:
+            self._lose(number, era.holes.forget(over))
+            self._all_holes -= over
         if era.boot != self.boot[number]:
             return
         self._low[number], self.high[number] = era.low, era.high

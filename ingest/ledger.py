@@ -1,8 +1,8 @@
 """The ledger: received = written + duplicate + dead-lettered, per kind, for all that has left the spool.
 
-Counters lie in the spool's file and change only in the transaction that trims it, so that they are exact whatever is
-killed in between; what still waits in the spool is pending. The unit is a reading (one object of a payload); a message
-that is refused whole counts as one.
+Counters lie in the spool's file and change only in the transactions that fill and trim it, so that they are exact
+whatever is killed in between. What still waits in the spool is pending: taken = settled + pending, in messages. The
+unit of all else is a reading (one object of a payload); a message that is refused whole counts as one.
 """
 
 from collections import Counter
@@ -17,6 +17,7 @@ UNKNOWN_KIND = "unknown"
 class Entry(StrEnum):
     """What is counted."""
 
+    TAKEN = "taken"  # messages that were ever put into the spool, under kind ""
     MESSAGES = "messages"  # messages that have left the spool, under kind ""
     RECEIVED = "received"
     WRITTEN = "written"
@@ -34,6 +35,8 @@ class Account(NamedTuple):
 
 
 Counts = Counter[Account]
+TAKEN = Account(Entry.TAKEN, "")
+"""The messages that were ever put into the spool."""
 SETTLED = Account(Entry.MESSAGES, "")
 """The messages that have left the spool."""
 

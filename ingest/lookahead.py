@@ -59,12 +59,18 @@ class Lookahead:
         if oldest_ms is None or now_ms() - oldest_ms < _BEHIND_MS:
             self._ahead = None
             return
-        if self._ahead is None:
-            # Where the writer is just between tracking and trimming, some is followed twice: that changes nothing.
-            self._position, self._read_ms, self._ahead = 0, oldest_ms, self._written.copy()
         until = time.monotonic() + _AT_ONCE_S
         while time.monotonic() < until:
-            batches = self._spool.ask(self._next)
+            first, batches = self._spool.ask(self._next)
+            if first is None:
+                self._read_ms = None
+                return
+            if self._ahead is None or first > self._position + 1:
+                # The writer has been here. What it trimmed it had followed before, so the copy, being made after the
+                # look into the spool, knows all up to `first`; of what is beyond some is followed twice, which changes
+                # nothing.
+                self._ahead, self._position, self._read_ms = self._written.copy(), first - 1, oldest_ms
+                continue
             if not batches:
                 self._read_ms = None
                 return
@@ -72,5 +78,7 @@ class Lookahead:
             self._ahead.track(self._decode(batches).sightings(now_ms() if last.replayed else last.received_ms))
             self._position, self._read_ms = last.id, last.received_ms
 
-    def _next(self, db: sqlite3.Connection) -> list[Spooled]:
-        return read_batches(db, after_id=self._position, messages=_MESSAGES, size=_BYTES)
+    def _next(self, db: sqlite3.Connection) -> tuple[int | None, list[Spooled]]:
+        """The number of the oldest batch, and what comes next."""
+        (first,) = db.execute("SELECT min(id) FROM batches").fetchone()
+        return first, read_batches(db, after_id=self._position, messages=_MESSAGES, size=_BYTES)

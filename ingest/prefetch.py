@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest.decode import Decoded
 from ingest.deliver import Delivery, Write
+from ingest.errors import SpoolError
 from ingest.frame import Spooled
 from ingest.spool import Spool
 
@@ -23,7 +24,7 @@ class Fetched:
         decoded: what the messages hold.
         writes: what `Delivery.prepare` made of it.
         messages: how many messages there are.
-        size: how many bytes of payload they have.
+        size: how many bytes they have in the spool.
     """
 
     last: Spooled
@@ -52,7 +53,7 @@ class Prefetch:
         self._delivery = delivery
         self._messages = messages
         self._after_id = 0
-        self._next: Future[Fetched] | None = None
+        self._next: Future[Fetched | None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ingest-prefetch")
 
     def take(self) -> Fetched:
@@ -62,7 +63,10 @@ class Prefetch:
             SpoolError: the spool cannot be read; the same run comes with the next call.
         """
         future, self._next = self._next, None
-        run = self._fetch() if future is None else future.result()
+        run = None if future is None else future.result()
+        run = run or self._fetch()
+        if run is None:
+            raise SpoolError("nothing can be read from the spool although messages wait in it")
         self._after_id = run.last.id
         pending = self._spool.pending  # with the run itself
         if pending.messages - run.messages >= self._messages or pending.size - run.size >= ENOUGH_BYTES:
@@ -73,14 +77,17 @@ class Prefetch:
         """Wait for what is under way, and let it go: it is in the spool."""
         self._thread.shutdown()
 
-    def _fetch(self) -> Fetched:
+    def _fetch(self) -> Fetched | None:
+        """The next run; None where no batch waits."""
         batches = self._spool.read(after_id=self._after_id, messages=self._messages, size=READ_BYTES)
+        if not batches:
+            return None
         decoded = self._decode(batches)
         last = batches[-1]
         return Fetched(
-            Spooled(last.id, last.received_ms, last.count, None, last.replayed),
+            replace(last, messages=None),
             decoded,
             self._delivery.prepare(decoded),
             sum(batch.count for batch in batches),
-            sum(sum(map(len, batch.messages.payloads)) for batch in batches if batch.messages is not None),
+            sum(batch.size for batch in batches),
         )

@@ -87,9 +87,17 @@ class Rows:
         batch: the columns.
     """
 
-    def __init__(self, series: Series, readings: Readings, source: Source) -> None:
-        """Put readings in order; of two with one identity the later one counts."""
+    def __init__(self, series: Series, readings: Readings, received_ms: Ints, source: Source) -> None:
+        """Put readings in order; of two with one identity the later one counts.
+
+        Args:
+            series: the series of their table.
+            readings: the readings.
+            received_ms: int64, when each message of the run was received, ms since the epoch.
+            source: gives the objects they were made of.
+        """
         self._readings = readings
+        self._received_ms = received_ms
         self._source = source
         self._refused: list[int] = []
         times = readings.ts * NS_PER_MS + np.maximum(readings.seq, 0) % _SEQ_MODULUS
@@ -124,22 +132,26 @@ class Rows:
         at = int(self._order[row])
         return self._source(int(self._readings.message[at]), int(self._readings.item[at]))
 
+    def received_ms(self, row: int) -> int:
+        """When the message of a row was received, ms since the epoch."""
+        return int(self._received_ms[self._readings.message[self._order[row]]])
+
     def refuse(self, row: int) -> None:
         """Note that the store has refused a row."""
         self._refused.append(row)
 
-    def seen(self) -> tuple[Ints, Ints, Ints, Bools]:
-        """Stream, boot and number of every reading that has one, and whether it is in the store, as received."""
+    def seen(self) -> tuple[Ints, Ints, Ints, Bools, Ints]:
+        """Stream, boot and number of every reading that has one, whether it is in the store, and its message."""
         readings = self._readings
         stored = np.zeros(len(readings), np.bool_)
         stored[self._order] = True
         stored[self._order[self._refused]] = False
-        found = (readings.stream, readings.boot, readings.seq, stored)
+        found = (readings.stream, readings.boot, readings.seq, stored, readings.message)
         numbered = readings.seq != NO_SEQ
         if numbered.all():
             return found
-        stream, boot, seq, stored = (each[numbered] for each in found)
-        return stream, boot, seq, stored
+        stream, boot, seq, stored, message = (each[numbered] for each in found)
+        return stream, boot, seq, stored, message
 
 
 def columns_of(table: Table, objects: Sequence[Row]) -> dict[str, Column]:

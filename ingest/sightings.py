@@ -23,7 +23,7 @@ Bools = NDArray[np.bool_]
 
 
 class Stream(NamedTuple):
-    """One channel of one device."""
+    """One channel of one device, in one compound: a device that moves, or becomes another kind, begins anew."""
 
     kind: str
     compound: str
@@ -41,7 +41,7 @@ class Streams:
     def __init__(self, names: Sequence[Stream] = ()) -> None:
         """Begin with streams that have their numbers already."""
         self.names = list(names)
-        self._numbers = {(each.device, each.channel): number for number, each in enumerate(self.names)}
+        self._numbers = {each: number for number, each in enumerate(self.names)}
 
     def __len__(self) -> int:
         """How many there are."""
@@ -49,7 +49,7 @@ class Streams:
 
     def number(self, stream: Stream) -> int:
         """The number of a stream, which is given one where it has none."""
-        number = self._numbers.setdefault((stream.device, stream.channel), len(self.names))
+        number = self._numbers.setdefault(stream, len(self.names))
         if number == len(self.names):
             self.names.append(stream)
         return number

@@ -33,7 +33,7 @@ from ingest.database import (
 from ingest.deadletters import DeadLetter, Wanted
 from ingest.errors import SpoolFullError
 from ingest.frame import Messages, Spooled, pack, size_of
-from ingest.ledger import SETTLED, Counts, counted
+from ingest.ledger import SETTLED, TAKEN, Counts, counted
 from ingest.options import IngestOptions
 from ingest.outcome import Outcome
 
@@ -41,7 +41,7 @@ __all__ = ["Limits", "Outcome", "Pending", "Spool"]
 
 _T = TypeVar("_T")
 _NOTES = "SELECT 1 FROM sightings WHERE id <= ?"
-_INSERT = "INSERT INTO batches (received_ms, messages, bytes, taken, first_ms, frame) VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO batches (received_ms, messages, bytes, first_ms, frame) VALUES (?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +97,6 @@ class Spool:
                 prepare(self._db, path)
                 self.pending = pending(self._db)
                 self.counts = counted(self._db.execute(COUNTED))
-                self._taken = self.counts[SETTLED] + self.pending.messages
                 self._letter_bytes = deadletters.payload_bytes(self._db)
             except BaseException:
                 self._release()
@@ -134,13 +133,15 @@ class Spool:
         """
         if not self.ask(replays.asked):
             return 0
+        room = (self._limits.max_bytes - self.pending.size) // deadletters.KEPT_PAYLOAD_BYTES
+        most = max(1, min(most, room))
         self._check_room(most * deadletters.KEPT_PAYLOAD_BYTES if self.pending.size else 0)
         now = now_ms()
         with self._transaction("replaying dead letters") as db:
             found, counts = replays.take(db, most, now)
             db.executemany(COUNT, ((*account, value) for account, value in counts.items()))
             self._insert(db, [(now, len(each.messages), pack(each.messages), each.first_ms) for each in found])
-            self.counts = self.counts + counts
+            self.counts = _sum(self.counts, counts)
         return sum(counts.values())
 
     def wake(self) -> None:
@@ -195,7 +196,7 @@ class Spool:
             left = (old.batches - batches, old.messages - removed, old.size - size)
             self.pending = Pending(*left, None if oldest is None else oldest[0])
             self._letter_bytes = held
-            self.counts = self.counts + counts
+            self.counts = _sum(self.counts, counts)
             self._wipe_due |= private
 
     def wipe(self) -> None:
@@ -262,19 +263,19 @@ class Spool:
 
     def _insert(self, db: sqlite3.Connection, batches: Sequence[tuple[int, int, bytes, int | None]]) -> None:
         """Insert batches (received_ms, messages, frame, first_ms) and commit."""
-        old, taken = self.pending, self._taken
-        rows = []
-        for received_ms, messages, frame, first_ms in batches:
-            taken += messages
-            rows.append((received_ms, messages, size_of(frame), taken, first_ms, frame))
+        old = self.pending
+        rows = [
+            (received_ms, count, size_of(frame), first_ms, frame) for received_ms, count, frame, first_ms in batches
+        ]
+        messages, size = sum(row[1] for row in rows), sum(row[2] for row in rows)
         db.executemany(_INSERT, rows)
+        db.execute(COUNT, (*TAKEN, messages))
         db.execute("COMMIT")
         if not rows:
             return
-        messages, size = taken - self._taken, sum(row[2] for row in rows)
+        self.counts = _sum(self.counts, Counts({TAKEN: messages}))
         oldest = rows[0][0] if old.oldest_ms is None else old.oldest_ms
         self.pending = Pending(old.batches + len(rows), old.messages + messages, old.size + size, oldest)
-        self._taken = taken
         if not old.messages:
             self.wake()
 
@@ -312,3 +313,10 @@ class Spool:
             if connection is not None:
                 connection.close()
         self._holder.close()
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    """Both together, as a new object, for other threads read it; `+` would drop what is not positive."""
+    total = Counts(one)
+    total.update(other)
+    return total

@@ -12,7 +12,7 @@ from ingest.database import Pending
 from ingest.errors import SpoolError
 from ingest.gaps import Gap, Tracker
 from ingest.inspection import Inspection, in_use, inspected, snapshot, waiting
-from ingest.ledger import SETTLED, Counts, Entry, moved, per_kind, unbalanced
+from ingest.ledger import SETTLED, TAKEN, Counts, Entry, moved, per_kind, unbalanced
 from ingest.workers import GAPS, SPOOL, all_spools
 
 
@@ -119,7 +119,10 @@ def state(
             merged = gather.look(folder / GAPS, {database.identity(db): db for db in workers.values()})
             trackers.append((merged.tracker, until_ms))
             again = merged.again
-    counts = moved(sum((each.counts for each in found.values()), Counts()), again)
+    total = Counts()
+    for each in found.values():
+        total.update(each.counts)  # `+` would drop what is not positive, and hide a fault
+    counts = moved(total, again)
     missing = sum((tracker.missing(until_ms) for tracker, until_ms in trackers), Counter[str]())
     return Statement(
         time_ms=now_ms(),
@@ -140,13 +143,17 @@ def _gaps(trackers: Iterable[tuple[Tracker, int]], device: str | None, most: int
 
 
 def _spool(path: Path, found: Inspection) -> SpoolLine:
-    settled = found.counts[SETTLED]
-    taken = settled + found.pending.messages if found.taken is None else found.taken
-    return SpoolLine(name=path.name, running=in_use(path), taken=taken, settled=settled, pending=found.pending)
+    return SpoolLine(
+        name=path.name,
+        running=in_use(path),
+        taken=found.counts[TAKEN],
+        settled=found.counts[SETTLED],
+        pending=found.pending,
+    )
 
 
 def _kinds(counts: Counts, missing: Mapping[str, int], waits: Mapping[str, int] | None) -> Iterable[KindLine]:
-    names = {account.kind for account in counts if account != SETTLED} | {*missing, *(waits or ())}
+    names = {account.kind for account in counts if account.kind} | {*missing, *(waits or ())}
     entries = {entry: per_kind(counts, entry) for entry in Entry}
     for kind in sorted(names):
         letters = {

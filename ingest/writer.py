@@ -109,7 +109,7 @@ class Writer:
         self._delivery.state = WriterState.WRITING
         run = self._patiently(self._prefetch.take)
         decoded, last = run.decoded, run.last
-        outcome = self._delivery.deliver(decoded, last.received_ms, run.writes)
+        outcome = self._delivery.deliver(decoded, run.writes)
         seen = decoded.sightings(now_ms() if last.replayed else last.received_ms, replayed=last.replayed)
         again, gaps = self._book.enter(seen)
         outcome = replace(outcome, counts=moved(outcome.counts, again), gaps=gaps)

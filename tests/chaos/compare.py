@@ -181,12 +181,13 @@ def ledger_figures(found: Inspection, sent: Readings, *, lost: int = 0) -> dict[
         sent: what was acknowledged and is good.
         lost: how many of these the broker lost.
     """
-    totals = {str(entry): sum(per_kind(found.counts, entry).values()) for entry in Entry if entry != Entry.MESSAGES}
+    totals = {str(entry): sum(per_kind(found.counts, entry).values()) for entry in Entry}
     again = sum(per_kind(found.counts, Entry.RECEIVED)[kind] - count for kind, count in sent.kinds.items())
     refused = sum(
         value for account, value in found.counts.items()
         if account.entry is Entry.DEAD_LETTERED and account.kind in NUMBERED
     )  # fmt: skip
+    del totals[Entry.TAKEN], totals[Entry.MESSAGES]  # these count messages
     return {**totals, "pending": found.pending.messages, "redelivered": again - refused + lost}
 
 

@@ -24,7 +24,7 @@ from devices.errors import Reason
 from ingest.deadletters import DeadLetter
 from ingest.frame import Messages
 from ingest.inspection import inspect
-from ingest.ledger import Account, Counts, Entry
+from ingest.ledger import TAKEN, Account, Counts, Entry
 from ingest.spool import Limits, Outcome, Spool
 
 _SECTOR = 512
@@ -78,6 +78,7 @@ class SpoolMachine(RuleBasedStateMachine):
         batch = _Batch(1000 + self._last_id, [topic for topic, _ in messages], [payload for _, payload in messages])
         self._spool.append(Messages(batch.topics, batch.payloads), batch.received_ms)
         self._batches[self._last_id] = batch
+        self._counts[TAKEN] += len(messages)
 
     @precondition(lambda self: self._batches)
     @rule(place=_seeds, letters=st.integers(0, 3), private=st.booleans())

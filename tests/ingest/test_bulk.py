@@ -285,3 +285,16 @@ def test_a_number_that_is_none_is_refused_also_where_others_leave_the_field_out(
     (rows,) = decoded.tables
     assert len(rows) == 2
     assert [letter.reason for letter in decoded.letters] == [Reason.NOT_FINITE]
+
+
+@pytest.mark.parametrize("objects", [2, 5000])
+def test_a_flood_of_empty_objects_is_left_to_who_stops_at_the_first(
+    both: Both, registry: Registry, objects: int
+) -> None:
+    flood = b"[" + b",".join([b"{}"] * objects) + b"]"
+    for table in registry["charger"].tables.values():
+        reader = BulkReader([table])
+        assert reader.read([flood] * 3, arrays=True) is None
+    decoded = both.decode([(CHARGER, payload()), *[(CHARGER, flood)] * 3, (CHARGER, payload(seq=2))])
+    assert sum(map(len, decoded.tables)) == 2
+    assert len(decoded.letters) == 3

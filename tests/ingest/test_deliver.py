@@ -46,10 +46,10 @@ def holding(unwanted: set[int], *, partial: bool = False) -> Callable[[Sequence[
 
 
 def test_all_is_written_in_writes_of_bounded_size(made: Made, duck: DuckStore, registry: Registry) -> None:
-    decoded, sent, now_ms = made
+    decoded, sent, _now_ms = made
     store = FailingStore(duck)
     seconds: list[float] = []
-    outcome = Delivery(store, Closing(), most_rows=70, notice_s=60, observe=seconds.append).deliver(decoded, now_ms)
+    outcome = Delivery(store, Closing(), most_rows=70, notice_s=60, observe=seconds.append).deliver(decoded)
     assert store.writes == [70, 70, 70, 70, 20]
     assert len(seconds) == 5
     assert sorted(stored(duck, registry)) == sorted(identities(sent))
@@ -63,11 +63,11 @@ def test_all_is_written_in_writes_of_bounded_size(made: Made, duck: DuckStore, r
 def test_just_the_bad_rows_become_dead_letters(
     made: Made, duck: DuckStore, registry: Registry, bad: int, *, partial: bool
 ) -> None:
-    decoded, sent, now_ms = made
+    decoded, sent, _now_ms = made
     unwanted = {sent[number * 41 % 300].identities[0].time_ns for number in range(bad)}
     store = FailingStore(duck)
     store.refuse = holding(unwanted, partial=partial)
-    outcome = delivery(store).deliver(decoded, now_ms)
+    outcome = delivery(store).deliver(decoded)
     refused = [each for each in sent if each.identities[0].time_ns in unwanted]
     assert sorted(stored(duck, registry)) == sorted(identities(sent) - identities(refused))
     assert {(each.topic, each.reason) for each in outcome.letters} == {
@@ -86,20 +86,20 @@ def test_a_dead_letter_of_the_store_can_be_sent_again(
     bad = sent[17]
     store = FailingStore(duck)
     store.refuse = holding({bad.identities[0].time_ns})
-    (letter,) = delivery(store).deliver(decoded, now_ms).letters
+    (letter,) = delivery(store).deliver(decoded).letters
     assert (letter.topic, letter.message) == (bad.topic, "field type conflict on power_w")
     assert letter.payload is not None
     again = decoder.decode([Spooled(1, now_ms, 1, Messages([letter.topic], [letter.payload]))])
     store.refuse = lambda _: None
-    delivery(store).deliver(again, now_ms)
+    delivery(store).deliver(again)
     assert sorted(stored(duck, registry)) == sorted(identities(sent))
 
 
 def test_looking_for_one_bad_row_takes_few_writes(made: Made, duck: DuckStore) -> None:
-    decoded, sent, now_ms = made
+    decoded, sent, _now_ms = made
     store = FailingStore(duck)
     store.refuse = holding({sent[123].identities[0].time_ns})
-    delivery(store, most_rows=1000).deliver(decoded, now_ms)
+    delivery(store, most_rows=1000).deliver(decoded)
     assert store.attempts < 40
 
 
@@ -114,7 +114,7 @@ def test_looking_for_one_bad_row_takes_few_writes(made: Made, duck: DuckStore) -
 def test_a_store_that_is_away_is_waited_for(
     made: Made, duck: DuckStore, registry: Registry, error: StoreError, state: WriterState
 ) -> None:
-    decoded, sent, now_ms = made
+    decoded, sent, _now_ms = made
     store = FailingStore(duck)
     states = []
 
@@ -125,7 +125,7 @@ def test_a_store_that_is_away_is_waited_for(
     store.refuse = refuse
     writer = delivery(store)
     with capture_logs() as logs:
-        outcome = writer.deliver(decoded, now_ms)
+        outcome = writer.deliver(decoded)
     assert states[1:4] == [state] * 3
     assert writer.state is WriterState.WRITING
     assert sorted(stored(duck, registry)) == sorted(identities(sent))
@@ -137,7 +137,7 @@ def test_a_store_that_is_away_is_waited_for(
 
 
 def test_the_store_says_when_to_come_again(made: Made, duck: DuckStore) -> None:
-    decoded, _, now_ms = made
+    decoded, _, _now_ms = made
     store = FailingStore(duck)
     times: list[float] = []
 
@@ -146,26 +146,39 @@ def test_the_store_says_when_to_come_again(made: Made, duck: DuckStore) -> None:
         return StoreUnavailableError("429", retry_after_s=0.9) if len(times) == 1 else None
 
     store.refuse = refuse
-    delivery(store).deliver(decoded, now_ms)
+    delivery(store).deliver(decoded)
     assert times[1] - times[0] >= 0.9
 
 
 def test_it_gives_up_when_the_time_to_drain_is_over(made: Made, duck: DuckStore) -> None:
-    decoded, _, now_ms = made
+    decoded, _, _now_ms = made
     store = FailingStore(duck)
     store.refuse = always(StoreUnavailableError("away", retry_after_s=100))
     closing = Closing()
     closing.ask(0.5)
     began = time.monotonic()
     with pytest.raises(GaveUpError):
-        delivery(store, closing).deliver(decoded, now_ms)
+        delivery(store, closing).deliver(decoded)
     assert 0.4 < time.monotonic() - began < 3
 
 
 def test_nothing_to_write_asks_nothing_of_the_store(decoder: Decoder, duck: DuckStore, small: Inventory) -> None:
     store = FailingStore(duck)
     decoded = decoder.decode([Spooled(1, 1, 1, Messages(["nonsense"], [b""]))])
-    outcome = delivery(store).deliver(decoded, 1)
+    outcome = delivery(store).deliver(decoded)
     assert store.attempts == 0
     assert len(outcome.letters) == 1
     assert small.devices
+
+
+def test_a_refused_reading_is_dated_by_its_own_message(decoder: Decoder, duck: DuckStore, fleet: Fleet) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    sent = list(fleet.messages(2, since_ms=now_ms - 1000))
+    batches = [
+        Spooled(number, now_ms - 86_400_000 * (1 - number), 1, Messages([each.topic], [each.payload]))
+        for number, each in enumerate(sent)
+    ]
+    store = FailingStore(duck)
+    store.refuse = always(StoreRejectedError("no", partial=False))
+    letters = delivery(store).deliver(decoder.decode(batches)).letters
+    assert sorted(each.time_ms for each in letters) == [now_ms - 86_400_000, now_ms]

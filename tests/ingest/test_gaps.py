@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest import known
+from ingest.eras import Holes
 from ingest.errors import SpoolError
 from ingest.gaps import Range, Tracker
 from ingest.known import State
@@ -341,3 +342,27 @@ def test_streams_that_go_on_cost_little() -> None:
             spent += time.process_time() - began
         assert tracker.missing(FOREVER) == Counter()
         assert spent / (3 * devices * objects) < most_us / 1e6
+
+
+def test_a_straggler_of_a_boot_long_gone_changes_nothing() -> None:
+    tracker = Tracker(Streams(NAMES))
+    for boot in range(1, 20):
+        tracker.track(sightings([(0, boot, seq, True) for seq in range(10)]))
+    assert tracker.track(sightings([(0, 1, 9, True)])) == Counter()
+    assert tracker.missing(FOREVER) == Counter()
+    (state,) = tracker.states()
+    assert state.boot == 19
+
+
+def test_a_device_of_another_kind_is_another_stream() -> None:
+    streams = Streams(NAMES)
+    again = streams.number(NAMES[0]._replace(kind="camera"))
+    assert (again, streams.names[again].kind, streams.number(NAMES[0])) == (3, "camera", 0)
+
+
+@pytest.mark.parametrize("many", [1, 2, 5, 9])
+def test_the_lowest_holes_are_forgotten_together(many: int) -> None:
+    sizes = [1, 4, 2, 9, 3]
+    holes = Holes((100 * place, 100 * place + size - 1, place) for place, size in enumerate(sizes))
+    assert holes.forget(many) == sum(sizes[:many])
+    assert [hole.size for hole in holes] == sizes[many:]

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from devices.errors import Reason
 from ingest.deadletters import DeadLetter, refused
 from ingest.errors import SpoolError, SpoolFullError
 from ingest.frame import Messages
-from ingest.ledger import Account, Entry
+from ingest.inspection import inspect
+from ingest.ledger import SETTLED, TAKEN, Account, Entry
 from ingest.spool import Outcome, Pending, Spool
 from tests.ingest.conftest import LIMITS, MB
 
@@ -61,7 +63,7 @@ def test_trimming_removes_counts_and_keeps_dead_letters(spool: Spool) -> None:
     spool.trim(found[1].id, Outcome({written: 3}, [letter()]))
     spool.trim(found[2].id, Outcome({written: 2}))
     assert [each.id for each in spool.read(**EVERYTHING)] == [found[3].id]
-    assert spool.counts == {written: 5, Account(Entry.MESSAGES, ""): 6}
+    assert spool.counts == {written: 5, SETTLED: 6, TAKEN: 8}
     assert [(each.id, each.payload) for each in spool.dead_letters()] == [(1, b"x")]
     assert (spool.pending.batches, spool.pending.messages, spool.pending.oldest_ms) == (1, 2, 3)
     spool.trim(found[3].id, Outcome())
@@ -303,3 +305,13 @@ def test_the_file_does_not_grow_without_end(tmp_path: Path) -> None:
         spool.trim(number, Outcome())
     spool.close()
     assert path.stat().st_size < 2 * MB
+
+
+def test_messages_that_vanish_from_the_file_are_told(spool: Spool, tmp_path: Path) -> None:
+    for number in range(3):
+        spool.append(batch(b"a", b"b"), number)
+    spool.trim(1, Outcome())
+    assert inspect(tmp_path / "spool.sqlite").unaccounted == 0
+    with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as db, db:
+        db.execute("DELETE FROM batches")
+    assert inspect(tmp_path / "spool.sqlite").unaccounted == 4
