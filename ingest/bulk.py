@@ -49,6 +49,8 @@ _HEADER: Mapping[str, tuple[int, int]] = {
     "boot": (NO_BOOT, MAX_SEQ),
 }
 _EVENT = "event"
+_STRIDE, _SAMPLES = 256, 8
+"""To find long numbers every so many bytes are looked at; so many digits in a row are looked into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,8 @@ class BulkReader:
             return None
         if text.count(b"{") * self._shortest > len(text) + len(payloads) * self._shortest:
             return None  # a flood of empty objects, each of which would take a row of every column
+        if _has_long_number(text):
+            return None
         options = arrow_json.ParseOptions(
             explicit_schema=self._many if arrays else self._one,
             newlines_in_values=False,
@@ -210,6 +214,17 @@ class BulkReader:
         if field.required and values.null_count:
             wrong = wrong | ~_present(values)
         return column, wrong
+
+
+def _has_long_number(text: bytes) -> bool:
+    """Whether there are thousands of digits in a row: Arrow takes 0.1 s for a number of 250,000, pydantic 0.1 ms."""
+    digit = np.frombuffer(text, np.uint8)[::_STRIDE] - ord("0") < 10  # others wrap around
+    row = digit[: max(0, len(digit) - _SAMPLES + 1)]
+    for place in range(1, _SAMPLES):
+        row = row & digit[place : place + len(row)]
+    return any(
+        text[begin : begin + (_SAMPLES - 1) * _STRIDE].isdigit() for begin in (np.flatnonzero(row) * _STRIDE).tolist()
+    )
 
 
 def _shortest(table: Table) -> int:

@@ -298,3 +298,14 @@ def test_a_flood_of_empty_objects_is_left_to_who_stops_at_the_first(
     decoded = both.decode([(CHARGER, payload()), *[(CHARGER, flood)] * 3, (CHARGER, payload(seq=2))])
     assert sum(map(len, decoded.tables)) == 2
     assert len(decoded.letters) == 3
+
+
+@pytest.mark.parametrize("digits", [3000, 100_000])
+def test_a_number_of_very_many_digits_is_left_to_pydantic(both: Both, registry: Registry, digits: int) -> None:
+    long = payload().replace(b"0.5", b"0." + b"5" * digits)
+    assert len(long) > digits
+    for begin in range(0, 512, 37):
+        padded = b" " * begin + long
+        assert BulkReader([registry["charger"].tables["telemetry"]]).read([payload(), padded], arrays=False) is None
+    (rows,) = both.decode([(CHARGER, payload(seq=number)) for number in range(3)] + [(CHARGER, long)]).tables
+    assert len(rows) == 4
