@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     influx_token: SecretStr | None = Field(None, description="token for InfluxDB")
     influx_token_file: Path | None = Field(None, description="file that holds the token, as `init` writes it")
     influx_timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(30.0, description="patience with InfluxDB, seconds")
+    influx_gzip: bool = Field(False, description="compress what goes to and from InfluxDB: where the link is slow")
     influx_admin_username: str = Field("courtyard", description="first user of InfluxDB, for `init`")
     influx_admin_password: SecretStr | None = Field(None, description="password of the first user, for `init`")
     influx_admin_token: SecretStr | None = Field(None, description="the operator token, for `init`")

@@ -55,6 +55,7 @@ def open_store(settings: Settings, known: Registry) -> Store:
             bucket=settings.influx_bucket,
             token=read_token(settings),
             timeout_s=settings.influx_timeout_s,
+            gzip=settings.influx_gzip,
         )
     )
 

@@ -60,6 +60,8 @@ class InfluxOptions:
         bucket: name of the bucket.
         token: token with the right to what will be done.
         timeout_s: how long to wait for a connection, and for each part of an answer.
+        gzip: whether to compress what is sent and answered; on one machine or a fast net it costs more time than it
+            saves.
     """
 
     url: str
@@ -67,6 +69,7 @@ class InfluxOptions:
     bucket: str
     token: str = field(repr=False)
     timeout_s: float = 30.0
+    gzip: bool = False
 
     def __post_init__(self) -> None:
         """Check the address; raises `SettingsError` where it is none."""
@@ -84,7 +87,7 @@ class InfluxStore:
             options.token,
             org=options.org,
             timeout=round(options.timeout_s * 1000),
-            enable_gzip=False,  # on one machine or a fast net it costs more time than it saves
+            enable_gzip=options.gzip,
         )
         self._writer = WriteService(self._client.api_client)
         self._reader = self._client.query_api()

@@ -1,5 +1,6 @@
 """What is InfluxDB's own: requests, bodies, what others wrote to the bucket, rows beyond retention."""
 
+import gzip
 import struct
 import time
 from dataclasses import replace
@@ -77,6 +78,14 @@ class TestRequests:
         assert caught.value.partial is partial
         assert len(stub.bodies) == module.LANES
         assert sum(body.count(b"\n") for body in stub.bodies) == len(rows)
+
+    def test_a_slow_link_is_sent_compressed_bodies(self) -> None:
+        with Stub() as stub:
+            store = InfluxStore(InfluxOptions(url=stub.url, org="o", bucket="b", token="t", gzip=True))
+            store.write([sample(CHARGER, 5000)])
+            store.close()
+        (body,) = stub.bodies
+        assert gzip.decompress(body).count(b"\n") == 5000
 
     def test_nothing_to_write_asks_nothing(self) -> None:
         with Stub() as stub:
@@ -183,6 +192,19 @@ def test_rows_beyond_retention_are_refused_in_part(influxd: Influxd) -> None:
     assert store.count(PASS, start_ns=0, stop_ns=now_ns) == 50
     store.close()
     influxd.delete_bucket(bucket.bucket)
+
+
+@pytest.mark.services
+def test_compressed_or_not_the_rows_are_the_same(influx_bucket: Bucket) -> None:
+    model = Model()
+    store = InfluxStore(replace(influx_options(influx_bucket), gzip=True))
+    batch = sample(CHARGER, 3000)
+    store.write([batch])
+    model.write([batch])
+    query = Query(table=CHARGER, start_ns=START_NS, stop_ns=STOP_NS)
+    assert bits(rows_of(store.read(query))) == bits(model.read(query))
+    assert store.count(CHARGER, start_ns=START_NS, stop_ns=STOP_NS) == len(model.read(query))
+    store.close()
 
 
 @pytest.mark.services
