@@ -16,6 +16,7 @@ from devices.topics import ALL
 from mqtt.connection import Connection
 from mqtt.options import BrokerOptions
 from simulators.encode import Encoder, Message
+from tests.services.wire import string, varint
 
 SENTINEL = "last-charger-01"
 """The device that sends the last reading of a run."""
@@ -122,7 +123,7 @@ def publish(port: int, messages: Sequence[Message]) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=30) as broker:
         broker.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # MQTT 3.1.1: each PUBACK is four bytes, so that counting bytes counts them.
-        body = b"\x00\x04MQTT\x04\x02" + struct.pack(">H", 0) + _text(b"bench-load")
+        body = b"\x00\x04MQTT\x04\x02" + struct.pack(">H", 0) + string(b"bench-load")
         broker.sendall(b"\x10" + bytes([len(body)]) + body)
         _receive(broker, 4)
         in_flight = 0
@@ -141,8 +142,8 @@ def _packets(messages: Sequence[Message]) -> Iterator[list[bytes]]:
         packets = []
         for message in messages[begin : begin + _CHUNK]:
             mid = mid % 65535 + 1
-            body = b"".join((_text(message.topic.encode()), struct.pack(">H", mid), message.payload))
-            packets.append(b"\x32" + _varint(len(body)) + body)
+            body = b"".join((string(message.topic.encode()), struct.pack(">H", mid), message.payload))
+            packets.append(b"\x32" + varint(len(body)) + body)
         yield packets
 
 
@@ -152,16 +153,3 @@ def _receive(broker: socket.socket, size: int) -> None:
         if not heard:
             raise ConnectionError("the broker has hung up")
         size -= len(heard)
-
-
-def _text(text: bytes) -> bytes:
-    return struct.pack(">H", len(text)) + text
-
-
-def _varint(value: int) -> bytes:
-    digits = bytearray()
-    while True:
-        value, digit = divmod(value, 128)
-        digits.append(digit | (128 if value else 0))
-        if not value:
-            return bytes(digits)

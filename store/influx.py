@@ -29,21 +29,13 @@ from devices.fields import Field, Signal
 from devices.kind import Table
 from store import flux, influx_csv
 from store.align import Piece, assembled, by_series_and_time, joined, newest
+from store.bodies import LANES, are_distinct, bodies_of
 from store.checks import MAX_NS, anchor, check
 from store.flux import Selection
 from store.influx_csv import Answer, Readable, Run, UnexpectedShapeError
 from store.influx_errors import check_url, translated
 from store.lines import encode, marker
 from store.protocol import Query
-
-MAX_BODY_BYTES = 5_000_000
-"""The most that one request writes; influxd holds a whole body in memory while it takes it."""
-
-LANES = 2
-"""How many bodies of one call are written at once."""
-
-_LITTLE_BYTES = 250_000
-"""So little is written best in one request."""
 
 _DIALECT = Dialect(header=True, annotations=[], delimiter=",", comment_prefix="#", date_time_format="RFC3339")
 _LATEST = "last()"
@@ -95,7 +87,7 @@ class InfluxStore:
         self._closed = False
 
     def write(self, batches: Sequence[Batch]) -> None:
-        """See `Store.write`. Requests hold up to `MAX_BODY_BYTES`; of a call that fails some may be kept."""
+        """See `Store.write`. Requests hold up to `store.bodies.MAX_BODY_BYTES`; some of a failed call may be kept."""
         self._check_open()
         self.prepare(batches)()
 
@@ -103,9 +95,9 @@ class InfluxStore:
         """See `PreparingStore.prepare`."""
         for batch in batches:
             check(batch)
-        bodies = _bodies([piece for batch in batches for piece in encode(batch)])
+        bodies = bodies_of([piece for batch in batches for piece in encode(batch)])
         # InfluxDB works on a body on one core. Two at once end in any order, so no row may stand in both.
-        together = len(bodies) > 1 and _are_distinct(batches)
+        together = len(bodies) > 1 and are_distinct(batches)
         return partial(self._post_together if together else self._post_in_turn, bodies)
 
     def read(self, query: Query) -> Batch:
@@ -278,40 +270,10 @@ class InfluxStore:
                 response.close()  # a connection read to its end is back in the pool already and stays open
 
 
-def _bodies(pieces: Sequence[bytes]) -> list[bytes]:
-    """Pieces put together: bodies of about the same size, enough for all lanes where there is much to write."""
-    total = sum(map(len, pieces))
-    if not total:
-        return []
-    count = -(-total // (LANES * MAX_BODY_BYTES)) * LANES if total > LANES * _LITTLE_BYTES else 1
-    bodies = []
-    waiting: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        if waiting and (size >= total / count or size + len(piece) > MAX_BODY_BYTES):
-            bodies.append(b"".join(waiting))
-            waiting, size = [], 0
-        waiting.append(piece)
-        size += len(piece)
-    return [*bodies, b"".join(waiting)]
-
-
 def _raise_first(errors: Iterable[StoreRejectedError | None]) -> None:
     for error in errors:
         if error is not None:
             raise error
-
-
-def _are_distinct(batches: Sequence[Batch]) -> bool:
-    """Whether no row stands twice in a call: each table once, sorted by series and time."""
-    if len({batch.table.measurement for batch in batches}) < len(batches):
-        return False
-    for batch in batches:
-        series, time = batch.series, batch.time
-        later = (series[1:] > series[:-1]) | ((series[1:] == series[:-1]) & (time[1:] > time[:-1]))
-        if not later.all() or len(set(batch.keys)) < len(batch.keys):
-            return False
-    return True
 
 
 def _presence(table: Table) -> str:

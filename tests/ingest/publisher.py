@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, Self
 
 from tests.ingest.fleet import Sent
+from tests.services.wire import string, varint
 
 _PUBACK = 4
 _DISCONNECT = 14
@@ -124,8 +125,8 @@ class Publisher:
     def _connect(self) -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", self._port), timeout=5)
         self._socket = connection
-        body = _text(b"MQTT") + b"\x05\x02" + struct.pack(">H", 60) + b"\x00" + _text(secrets.token_hex(8).encode())
-        connection.sendall(b"\x10" + _varint(len(body)) + body)
+        body = string(b"MQTT") + b"\x05\x02" + struct.pack(">H", 60) + b"\x00" + string(secrets.token_hex(8).encode())
+        connection.sendall(b"\x10" + varint(len(body)) + body)
         head = connection.recv(2)
         if len(head) < 2:
             raise EOFError
@@ -136,8 +137,8 @@ class Publisher:
 
 def packet(message: Sent, mid: int) -> bytes:
     """A PUBLISH of QoS 1, or of QoS 0 where `mid` is 0."""
-    body = b"".join((_text(message.topic.encode()), struct.pack(">H", mid) if mid else b"", b"\x00", message.payload))
-    return (b"\x32" if mid else b"\x30") + _varint(len(body)) + body
+    body = b"".join((string(message.topic.encode()), struct.pack(">H", mid) if mid else b"", b"\x00", message.payload))
+    return (b"\x32" if mid else b"\x30") + varint(len(body)) + body
 
 
 class Background:
@@ -170,16 +171,3 @@ class Background:
             self._work()
         except BaseException as exc:  # noqa: BLE001  (raised again by __exit__)
             self._failure = exc
-
-
-def _text(text: bytes) -> bytes:
-    return struct.pack(">H", len(text)) + text
-
-
-def _varint(value: int) -> bytes:
-    digits = bytearray()
-    while True:
-        value, digit = divmod(value, 128)
-        digits.append(digit | (128 if value else 0))
-        if not value:
-            return bytes(digits)

@@ -9,22 +9,14 @@ from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
 from mqtt.packets import MalformedError, Message, pubacks, scan
+from tests.services.wire import string, varint
 
 PINGRESP = b"\xd0\x00"
 LOTS = {"most": 10**6, "most_bytes": 10**9}
 
 
-def varint(value: int) -> bytes:
-    digits = bytearray()
-    while True:
-        value, digit = divmod(value, 128)
-        digits.append(digit | (128 if value else 0))
-        if not value:
-            return bytes(digits)
-
-
 def publish(topic: bytes, payload: bytes, mid: int, *, retained: bool = False, properties: bytes = b"") -> bytes:
-    body = struct.pack(">H", len(topic)) + topic
+    body = string(topic)
     if mid:
         body += struct.pack(">H", mid)
     body += varint(len(properties)) + properties + payload

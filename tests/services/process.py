@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -28,7 +29,7 @@ def free_port() -> int:
 
 
 @dataclass(kw_only=True)
-class Service:
+class Service(ABC):
     """A process with a port and a folder: started, stopped and started again on the same data.
 
     Attributes:
@@ -136,8 +137,10 @@ class Service:
     def _name(self) -> str:
         return type(self).__name__.lower()
 
+    @abstractmethod
     def _command(self) -> list[str]:
-        raise NotImplementedError
+        """How it is started."""
 
+    @abstractmethod
     def _answers(self) -> bool:
-        raise NotImplementedError
+        """Whether it answers."""

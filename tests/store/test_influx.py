@@ -11,7 +11,7 @@ import pytest
 from devices.columns import Batch, SeriesKey
 from devices.errors import StoreRejectedError, StoreUnavailableError
 from devices.registry import discover
-from store import influx as module
+from store import bodies
 from store.influx import InfluxOptions, InfluxStore
 from store.protocol import Query
 from tests.services import Bucket, Influxd
@@ -47,8 +47,8 @@ class TestRequests:
             store.close()
         sizes = [len(body) for body in stub.bodies]
         assert sum(body.count(b"\n") for body in stub.bodies) == 60_000
-        assert max(sizes) <= module.MAX_BODY_BYTES
-        assert len(sizes) <= 2 * sum(sizes) / module.MAX_BODY_BYTES + 1
+        assert max(sizes) <= bodies.MAX_BODY_BYTES
+        assert len(sizes) <= 2 * sum(sizes) / bodies.MAX_BODY_BYTES + 1
 
     @pytest.mark.parametrize(
         ("first", "requests", "partial"),
@@ -76,7 +76,7 @@ class TestRequests:
                 store.write([distinct])
             store.close()
         assert caught.value.partial is partial
-        assert len(stub.bodies) == module.LANES
+        assert len(stub.bodies) == bodies.LANES
         assert sum(body.count(b"\n") for body in stub.bodies) == len(rows)
 
     def test_a_slow_link_is_sent_compressed_bodies(self) -> None:
