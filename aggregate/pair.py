@@ -7,7 +7,7 @@ import numpy as np
 
 from aggregate.edges import NS_PER_S
 from aggregate.event import Counts, counted, summed
-from aggregate.histogram import histogram
+from aggregate.histogram import Histogram, histogram
 from aggregate.holds import Indices
 from devices.columns import Floats, Times
 
@@ -47,13 +47,13 @@ class PairPartials:
     Attributes:
         count: int64[g, m], pairs closed.
         seconds: float64[g, m], sum of their durations.
-        histogram: int64[g, m, BINS], their durations by bin.
+        histogram: their durations by bin.
         unopened: int64[g, m], closes that closed nothing.
     """
 
     count: Counts
     seconds: Floats
-    histogram: Counts
+    histogram: Histogram
     unopened: Counts
 
 

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
 
-from aggregate.edges import NS_PER_S, daily_instants
-from aggregate.view import PART
-from devices.availability import statistics_of
+from aggregate.edges import NS_PER_S
+from aggregate.figures import PART
 from devices.columns import Times
 from devices.kind import STATUS, TELEMETRY, Channel, Kind, Pair, Table
 from devices.statistics import Statistic
@@ -39,17 +37,15 @@ class Need:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Span:
-    """What is asked about: a kind, over buckets, on a wall clock.
+    """What is asked about: a kind, over buckets.
 
     Attributes:
         kind: the kind.
         edges: int64[m + 1], ns.
-        tz: the compound's time zone.
     """
 
     kind: Kind
     edges: Times
-    tz: ZoneInfo
 
     def need(self, table: str, *fields: str | None, since: int | None = None, before: int = 0, after: int = 0) -> Need:
         """Rows of a table with `fields`, from the first edge or `since`, to `after` behind the last edge."""
@@ -64,9 +60,9 @@ class Span:
             before_ns=min(before, start),
         )
 
-    def heard(self, since: int | None = None) -> Need:
+    def heard(self) -> Need:
         """The telemetry times of the devices, by which it is known when an event would have been seen."""
-        return self.need(TELEMETRY, since=since, before=self.kind.max_hold_ns)
+        return self.need(TELEMETRY, before=self.kind.max_hold_ns)
 
     def hold_ns(self, table: str, telemetry_ns: int) -> int:
         """How far back a sample still matters: all the way for a status, `telemetry_ns` for telemetry."""
@@ -96,12 +92,10 @@ def events(span: Span, statistic: Statistic) -> Iterator[Need]:
     yield span.heard()
 
 
-def since_anchor(span: Span, statistic: Statistic) -> Iterator[Need]:
-    """Events since the last anchor before the first bucket's end."""
-    end = int(span.edges[1])
-    anchor = int(daily_instants(end, end, statistic.anchor_hour, span.tz)[0])
-    yield span.need(statistic.table, *statistic.where, *statistic.minus, since=anchor)
-    yield span.heard(since=anchor)
+def movements(span: Span, statistic: Statistic) -> Iterator[Need]:
+    """Events that add to a balance or take from it."""
+    yield span.need(statistic.table, *statistic.where, *statistic.minus)
+    yield span.heard()
 
 
 def pairs(span: Span, statistic: Statistic) -> Iterator[Need]:
@@ -118,13 +112,6 @@ def presence(span: Span, statistic: Statistic) -> Iterator[Need]:
     del statistic
     yield span.need(STATUS, "state", before=int(span.edges[0]))
     yield span.heard()
-
-
-def operands(span: Span, statistic: Statistic) -> Iterator[Statistic]:
-    """The statistics that a ratio divides."""
-    named = {each.name: each for each in statistics_of(span.kind)}
-    for name in statistic.operands:
-        yield named[name]
 
 
 def _gap_ns(span: Span) -> int:

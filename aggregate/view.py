@@ -1,20 +1,18 @@
-"""The rows of one question, laid out for the kernels. What several statistics share is made once."""
+"""The rows of one question, laid out for the kernels. What several partials share is made once."""
 
 import dataclasses
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
-from zoneinfo import ZoneInfo
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregate.edges import NS_PER_S
 from aggregate.holds import Indices
 from aggregate.layout import FOREVER_NS, Layout
+from aggregate.partials import keys_of, scope_of
 from aggregate.ragged import kept
-from devices.availability import statistics_of
 from devices.columns import ABSENT, Batch, Coded, Floats, SeriesKey, Times
 from devices.errors import DeclarationError
 from devices.inventory import Device
@@ -24,27 +22,10 @@ from devices.statistics import Statistic
 Made = TypeVar("Made")
 Mask = NDArray[np.bool_]
 
-PART = "part"
-"""What `Statistic.by` says to break a figure down by part."""
-
-
-class Group(NamedTuple):
-    """The series that make one line.
-
-    Attributes:
-        label: the line's label, or None.
-        series: bool[s], which of the series that occur belong to it.
-        expected: how many series should be there.
-    """
-
-    label: str | None
-    series: Mask
-    expected: int
-
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """The rows of one kind of device over one span.
+    """The rows of one kind of device over one span, of any number of compounds.
 
     The expected devices are the universe: rows of other series are ignored, and an expected series without rows counts
     as unobserved.
@@ -54,27 +35,13 @@ class View:
         devices: the expected devices.
         tables: rows by table name; a table that is missing has no rows.
         edges: int64[m + 1], ns.
-        tz: the compound's time zone.
-        attributes: the compound's numbers, for balances.
     """
 
     kind: Kind
     devices: Sequence[Device]
     tables: Mapping[str, Batch]
     edges: Times
-    tz: ZoneInfo
-    attributes: Mapping[str, float]
     _made: dict[Hashable, Any] = dataclasses.field(default_factory=dict)
-
-    @cached_property
-    def lengths(self) -> Floats:
-        """float64[m], seconds of each bucket."""
-        return np.diff(self.edges) / NS_PER_S
-
-    @cached_property
-    def statistics(self) -> Mapping[str, Statistic]:
-        """Every statistic of the kind by name."""
-        return {each.name: each for each in statistics_of(self.kind)}
 
     def once(self, what: Hashable, make: Callable[[], Made]) -> Made:
         """What `make` makes, made at the first call for `what`."""
@@ -85,8 +52,31 @@ class View:
 
     def expected(self, table: str) -> tuple[SeriesKey, ...]:
         """The series that should be in a table."""
-        of = self.kind.tables[table]
-        return self.once(("expected", table), lambda: tuple(key for each in self.devices for key in each.keys(of)))
+        scope = scope_of(self.kind.tables[table])
+        return self.once(("expected", scope), lambda: keys_of(self.kind, self.devices, scope))
+
+    def places(self, table: str) -> Indices:
+        """intp[s]: which of the expected series each series of a table's batch is."""
+        expected = self.once(
+            ("places", scope_of(self.kind.tables[table])),
+            lambda: {key: place for place, key in enumerate(self.expected(table))},
+        )
+        return np.array([expected.get(key, ABSENT) for key in self.batch(table).keys], np.intp)
+
+    def placed(self, table: str, values: Floats) -> Floats:
+        """Figures of the series that occur in a table, as figures of those that are expected there.
+
+        Args:
+            table: the table.
+            values: float64[s, m], one row for each series of its batch.
+
+        Returns:
+            float64[e, m]; zeros for series without rows.
+        """
+        places = self.places(table)
+        made = np.zeros((len(self.expected(table)), *values.shape[1:]))
+        made[places[places >= 0]] = values[places >= 0]
+        return made
 
     def batch(self, table: str) -> Batch:
         """The rows of a table, sorted, of expected series only."""
@@ -143,44 +133,18 @@ class View:
 
     @cached_property
     def heard(self) -> Floats:
-        """float64[m], 0 to 1: the share of the devices' time in which their telemetry was heard."""
-        return self.share(self.alive.holds.observed, len(self.devices))
+        """float64[d, m]: the seconds in which the telemetry of each device was heard."""
+        return self.alive.holds.observed
 
-    def share(self, observed: Floats, expected: int) -> Floats:
-        """The coverage of `expected` series.
 
-        Args:
-            observed: float64[s, m], seconds.
-            expected: how many series there should be.
-
-        Returns:
-            float64[m], 0 to 1.
-        """
-        if not expected:
-            return np.zeros(len(self.lengths))
-        total: Floats = observed.sum(axis=0)
-        return np.minimum(total / (expected * self.lengths), 1.0)
-
-    def parts(self, table: str) -> tuple[str, ...]:
-        """The parts by which a table's figures are broken down, in declared or numerical order."""
-        part = self.kind.tables[table].part
-        declared = () if part is None else part.values
-        found = sorted({key.part for key in self.expected(table)}, key=lambda name: (len(name), name))
-        return tuple(dict.fromkeys((*declared, *found)))
-
-    def groups(self, statistic: Statistic) -> list[Group]:
-        """The series of a table by line: one group, or one for each part."""
-        keys, expected = self.batch(statistic.table).keys, self.expected(statistic.table)
-        if statistic.by != PART:
-            return [Group(None, np.ones(len(keys), np.bool_), len(expected))]
-        return [
-            Group(
-                part,
-                np.array([key.part == part for key in keys], np.bool_),
-                sum(key.part == part for key in expected),
-            )
-            for part in self.parts(statistic.table)
-        ]
+def matching(batch: Batch, where: Mapping[str, Sequence[str]]) -> Mask:
+    """bool[n]: which rows have, for each named category, one of its labels."""
+    rows = np.ones(len(batch), np.bool_)
+    for name, wanted in where.items():
+        column = batch.coded(name)
+        # An absent code is -1 and so finds the last entry.
+        rows &= np.array([*(label in wanted for label in column.labels), False])[column.codes]
+    return rows
 
 
 def read(statistic: Statistic) -> str:

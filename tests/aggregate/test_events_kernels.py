@@ -1,10 +1,12 @@
 """The kernels of events and pairs against the slow reference."""
 
+from collections.abc import Sequence
 from random import Random
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from aggregate import histogram
 from aggregate.event import counted, summed
@@ -45,7 +47,7 @@ def test_pairs_equal_the_reference(events: list[tuple[int, int, int, bool]], edg
         seconds = [length / 1e9 for when, length in pairs if reference.bucket_of(when, edges) == bucket]
         assert found.count[0, bucket] == len(seconds)
         np.testing.assert_allclose(found.seconds[0, bucket], sum(seconds), rtol=1e-12)
-        assert found.histogram[0, bucket].sum() == len(seconds)
+        assert found.histogram.count[found.histogram.cell == bucket].sum() == len(seconds)
         assert found.unopened[0, bucket] == sum(reference.bucket_of(when, edges) == bucket for when in alone)
 
 
@@ -72,32 +74,63 @@ def test_what_is_closed_in_the_span_may_have_been_opened_before_it() -> None:
 DURATIONS = st.lists(st.one_of(st.floats(1e-3, 1e9), st.just(0.0), st.integers(1, 100).map(float)), min_size=1)
 
 
+def counts_of(seconds: Sequence[float], groups: int = 1) -> histogram.Histogram:
+    """All durations in one bucket, or each in a group of its own."""
+    number = len(seconds)
+    group = np.arange(number) % groups if groups > 1 else np.zeros(number, np.intp)
+    zeros = np.zeros(number, np.int64)
+    return histogram.histogram(zeros, frozen(np.array(seconds, np.float64)), group, groups, np.array([0, 1]))
+
+
 @given(DURATIONS, st.sampled_from([0.01, 0.1, 0.5, 0.9, 0.99]))
 def test_quantiles_lie_within_two_percent(durations: list[float], q: float) -> None:
-    counts = np.bincount(histogram.binned(np.array(durations)), minlength=histogram.BINS)
     exact = np.quantile(durations, q, method="inverted_cdf")
-    np.testing.assert_allclose(histogram.quantile(counts, q), exact, rtol=0.02)
+    np.testing.assert_allclose(counts_of(durations).quantile(q), [[exact]], rtol=0.02)
 
 
 def test_quantiles_of_every_magnitude_lie_within_two_percent() -> None:
     seconds = np.geomspace(histogram.SHORTEST_S, histogram.LONGEST_S, 200_001)
-    bins = histogram.binned(seconds)
-    assert bins.max() < histogram.BINS
-    one_each = np.eye(histogram.BINS, dtype=np.int64)
-    np.testing.assert_allclose(histogram.quantile(one_each, 0.5)[bins], seconds, rtol=0.02)
+    assert histogram.binned(seconds).max() < histogram.BINS
+    found = counts_of(seconds.tolist(), len(seconds)).quantile(0.5)
+    np.testing.assert_allclose(found[:, 0], seconds, rtol=0.02)
 
 
-def test_histograms_add_up() -> None:
+def drawn_histogram(series: int = 3, buckets: int = 10) -> histogram.Histogram:
     rng = np.random.default_rng(1)
-    seconds, time = rng.lognormal(8, 2, 5000), rng.integers(0, 100, 5000)
-    group = np.zeros(5000, np.intp)
-    fine = histogram.histogram(time, seconds, group, 1, np.arange(0, 101, 10))
-    whole = histogram.histogram(time, seconds, group, 1, np.array([0, 100]))
-    np.testing.assert_array_equal(fine.sum(axis=1), whole[:, 0])
+    seconds, time = rng.lognormal(8, 2, 5000), rng.integers(0, 10 * buckets, 5000)
+    return histogram.histogram(time, seconds, rng.integers(0, series, 5000), series, np.arange(0, 10 * buckets + 1, 10))
+
+
+def dense(found: histogram.Histogram) -> NDArray[np.int64]:
+    """int64[s, m, BINS]."""
+    made = np.zeros((found.shape[0] * found.shape[1], histogram.BINS), np.int64)
+    made[found.cell, found.bin] = found.count
+    return made.reshape(*found.shape, histogram.BINS)
+
+
+def test_histograms_of_buckets_add_up() -> None:
+    fine = drawn_histogram()
+    merged = dense(fine.merged(np.array([1, 4, 9])))
+    np.testing.assert_array_equal(merged[:, 0], dense(fine)[:, 1:4].sum(axis=1))
+    np.testing.assert_array_equal(merged[:, 1], dense(fine)[:, 4:9].sum(axis=1))
+
+
+def test_histograms_of_series_add_up() -> None:
+    fine = drawn_histogram()
+    added = dense(fine.added(np.array([1, 0, 1]), 2))
+    np.testing.assert_array_equal(added[0], dense(fine)[1])
+    np.testing.assert_array_equal(added[1], dense(fine)[0] + dense(fine)[2])
+
+
+def test_histograms_can_be_chosen_and_joined() -> None:
+    fine = drawn_histogram()
+    np.testing.assert_array_equal(dense(fine.rows(np.array([2, 0]))), dense(fine)[[2, 0]])
+    parts = [fine.merged(np.arange(first, last + 1)) for first, last in ((0, 4), (4, 10))]
+    np.testing.assert_array_equal(dense(histogram.Histogram.joined(parts)), dense(fine))
 
 
 def test_an_empty_histogram_has_no_quantile() -> None:
-    assert np.isnan(histogram.quantile(np.zeros((2, histogram.BINS), np.int64), 0.5)).all()
+    assert np.isnan(counts_of([]).quantile(0.5)).all()
 
 
 def _keyed(events: list[tuple[int, int, int, bool]]) -> Keyed:
