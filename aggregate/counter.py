@@ -22,7 +22,9 @@ class CounterPartials:
     observed: Floats
 
 
-def counter(time: Times, values: Floats, offsets: Offsets, edges: Times, max_hold_ns: int) -> CounterPartials:
+def counter(  # noqa: PLR0913  (a register and how it is cut)
+    time: Times, values: Floats, offsets: Offsets, edges: Times, max_hold_ns: int, *, resets: bool = True
+) -> CounterPartials:
     """Share the increase of registers out among buckets.
 
     From one sample to the next a register increases by the difference, or by the new value where it fell. Between
@@ -36,6 +38,7 @@ def counter(time: Times, values: Floats, offsets: Offsets, edges: Times, max_hol
         offsets: intp[s + 1].
         edges: int64[m + 1], ns, increasing.
         max_hold_ns: the longest gap over which an increase is spread.
+        resets: True for registers, which begin anew where they fall; False for levels, of which only rises count.
 
     Returns:
         The partials.
@@ -48,7 +51,7 @@ def counter(time: Times, values: Floats, offsets: Offsets, edges: Times, max_hol
     np.subtract(time[1:], time[:-1], out=gap[:-1], where=follows[1:n])
     np.subtract(values[1:], values[:-1], out=rise[:-1], where=follows[1:n])
     fell = np.flatnonzero(rise < 0)
-    rise[fell] = values[fell + 1]
+    rise[fell] = values[fell + 1] if resets else 0.0
 
     spread = gap <= max_hold_ns
     holds = Holds(time, time + np.where(spread, gap, 0), offsets, edges)

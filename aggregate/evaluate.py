@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from aggregate.figures import Figures
 from aggregate.lines import Line, Result
 from aggregate.partials import Column, Partials, Scope, Value, keys_of
-from aggregate.reducers import REDUCTIONS, basic, grid, lines_of
+from aggregate.reducers import REDUCTIONS, basic, finish, grid
 from aggregate.view import View
 from devices.columns import Batch, Times
 from devices.inventory import Device
@@ -119,5 +119,5 @@ def results_of(  # noqa: PLR0913  (the question and all it is asked of)
     Raises:
         QueryError: a balance begins with an attribute that is not among `attributes`.
     """
-    figures = Figures(kind, devices, partials, edges, tz, attributes)
-    return [Result(statistic, lines_of(figures, statistic)) for statistic in statistics]
+    figures = Figures(kind, devices, partials, edges, tz, attributes, finish)
+    return [Result(statistic, figures.lines(statistic)) for statistic in statistics]

@@ -1,18 +1,16 @@
-"""Statistics of events: counts, sums and balances."""
+"""Statistics of events: counts and sums."""
 
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from aggregate.edges import NS_PER_S, daily_instants
 from aggregate.event import counted, summed
 from aggregate.figures import HEARD, PART, Figures, Mask
 from aggregate.holds import Indices
 from aggregate.lines import UNSPECIFIED, Line
 from aggregate.partials import Column, Scope, Value, scope_of
 from aggregate.view import View, matching, read
-from devices.columns import Floats, Times
-from devices.errors import QueryError
+from devices.columns import Floats
 from devices.kind import Kind
 from devices.statistics import Statistic
 
@@ -68,47 +66,6 @@ def total(figures: Figures, statistic: Statistic) -> Iterator[Line]:
         yield known_line(figures, label, amount, number > 0)
 
 
-def balance_columns(kind: Kind, statistic: Statistic) -> Iterator[Column]:
-    """How many came, and how many went."""
-    scope = scope_of(kind.tables[statistic.table])
-    for way in ("in", "out"):
-        yield Column(name=f"{statistic.name}_{way}", scope=scope, unit=statistic.unit)
-    yield HEARD_COLUMN
-
-
-def balance_partials(view: View, statistic: Statistic) -> Mapping[str, Value]:
-    """See `balance_columns`."""
-    batch = view.batch(statistic.table)
-    made: dict[str, Value] = {HEARD: view.heard}
-    for way, where in (("in", statistic.where), ("out", statistic.minus)):
-        rows = np.flatnonzero(matching(batch, where))
-        made[f"{statistic.name}_{way}"] = _counted(view, statistic.table, rows)
-    return made
-
-
-def balance(figures: Figures, statistic: Statistic) -> Iterator[Line]:
-    """What was there at the anchor, plus what came and minus what went until the bucket's end.
-
-    Its time is that since the anchor: an hour missed then is missed in every bucket until the next anchor. So its
-    coverage is the smaller of that since the anchor and that of the bucket.
-
-    Raises:
-        QueryError: the compound lacks the attribute that it begins with.
-    """
-    base = figures.attributes.get(statistic.base or "")
-    if base is None:
-        raise QueryError(
-            f"{statistic.name!r} needs the compound's attribute {statistic.base!r}; the inventory has none"
-        )
-    fine, ends = figures.fine, figures.edges[1:]
-    anchors = daily_instants(int(ends[0]), int(ends[-1]), statistic.anchor_hour, figures.tz)
-    since = anchors[np.searchsorted(anchors, ends, "right") - 1]
-    change = fine.numbers(f"{statistic.name}_in").sum(axis=0) - fine.numbers(f"{statistic.name}_out").sum(axis=0)
-    values = base + _between(fine.edges, change, since, ends)
-    coverage = np.minimum(figures.heard, _heard_since(figures, since, ends))
-    yield Line(None, np.where(coverage > 0, values, np.nan), coverage)
-
-
 def known_line(figures: Figures, label: str | None, values: Floats, certain: Mask) -> Line:
     """A line of events: what happened is known; that nothing did is known only where the devices were heard."""
     return Line(label, np.where(certain | (figures.heard > 0), values, np.nan), figures.heard)
@@ -133,18 +90,28 @@ def _by_label(view: View, statistic: Statistic, rows: Indices, values: Floats | 
     """The number of rows, or the sum of their values, by column."""
     labels = _labels(view.kind, statistic)
     if labels == (None,):
-        return {_name(statistic, None): _counted(view, statistic.table, rows, values)}
+        return {_name(statistic, None): tallied(view, statistic.table, rows, values)}
     column = view.batch(statistic.table).coded(statistic.by or "")
     # An absent code is -1 and so finds the last entry.
     lines = np.array([*(label for label in column.labels), UNSPECIFIED], object)[column.codes[rows]]
     return {
-        _name(statistic, label): _counted(view, statistic.table, rows[np.asarray(lines == label, np.bool_)], values)
+        _name(statistic, label): tallied(view, statistic.table, rows[np.asarray(lines == label, np.bool_)], values)
         for label in labels
     }
 
 
-def _counted(view: View, table: str, rows: Indices, values: Floats | None = None) -> Floats:
-    """float64[s, m]: the number of rows, or the sum of their values."""
+def tallied(view: View, table: str, rows: Indices, values: Floats | None = None) -> Floats:
+    """Count some rows of a table, or sum a value of theirs.
+
+    Args:
+        view: the rows.
+        table: the table.
+        rows: intp[k], which of its rows.
+        values: float64[n], a value of each row of the table.
+
+    Returns:
+        float64[s, m], by expected series and bucket.
+    """
     batch, places = view.batch(table), view.places(table)
     time, group, groups = batch.time[rows], places[batch.series[rows]], len(view.expected(table))
     if values is None:
@@ -161,18 +128,3 @@ def _by_line(figures: Figures, statistic: Statistic, suffix: str = "") -> Iterat
         return
     for label in _labels(figures.kind, statistic):
         yield label, figures.partials.numbers(_name(statistic, label) + suffix).sum(axis=0)
-
-
-def _between(edges: Times, amount: Floats, since: Times, until: Times) -> Floats:
-    """The sum of float64[n] `amount` over buckets from `since` to `until`, each of which is an edge."""
-    total = np.concatenate([[0.0], np.cumsum(amount)])
-    found: Floats = total[np.searchsorted(edges, until)] - total[np.searchsorted(edges, since)]
-    return found
-
-
-def _heard_since(figures: Figures, since: Times, ends: Times) -> Floats:
-    """float64[m]: the share of the devices' time heard over `[since, end)` of each bucket; 1 where that is empty."""
-    seconds = _between(figures.fine.edges, figures.fine.numbers(HEARD).sum(axis=0), since, ends)
-    possible = (ends - since) / NS_PER_S * len(figures.devices)
-    share = np.divide(seconds, possible, out=np.zeros(len(ends)), where=possible > 0)
-    return np.where(since == ends, 1.0, np.clip(share, 0.0, 1.0))

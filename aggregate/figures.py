@@ -1,7 +1,7 @@
 """The partials of one question, laid out to make figures of them. What several figures share is made once."""
 
 import dataclasses
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregate.edges import NS_PER_S
+from aggregate.lines import Line
 from aggregate.partials import Partials, keys_of, scope_of
 from devices.availability import statistics_of
 from devices.columns import Floats, Times
@@ -26,6 +27,10 @@ PART = "part"
 
 HEARD = "heard_s"
 """The column of the seconds in which a device's telemetry was heard."""
+
+
+Finish = Callable[["Figures", Statistic], Iterator[Line]]
+"""Makes a statistic's lines."""
 
 
 class Group(NamedTuple):
@@ -53,6 +58,7 @@ class Figures:
         edges: int64[m + 1], ns, the buckets that figures are made for.
         tz: the compound's time zone.
         attributes: the compound's numbers, for balances.
+        finish: makes the lines of any statistic of the kind.
     """
 
     kind: Kind
@@ -61,6 +67,7 @@ class Figures:
     edges: Times
     tz: ZoneInfo
     attributes: Mapping[str, float]
+    finish: Finish
     _made: dict[Hashable, Any] = dataclasses.field(default_factory=dict)
 
     @cached_property
@@ -82,6 +89,14 @@ class Figures:
     def heard(self) -> Floats:
         """float64[m], 0 to 1: the share of the devices' time in which their telemetry was heard."""
         return self.share(self.partials.numbers(HEARD), len(self.devices))
+
+    def lines(self, statistic: Statistic) -> tuple[Line, ...]:
+        """A statistic's lines, made once.
+
+        Raises:
+            QueryError: the compound lacks what the statistic needs.
+        """
+        return self.once(("lines", statistic.name), lambda: tuple(self.finish(self, statistic)))
 
     def once(self, what: Hashable, make: Callable[[], Made]) -> Made:
         """What `make` makes, made at the first call for `what`."""

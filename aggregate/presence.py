@@ -10,24 +10,22 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from aggregate import state
-from aggregate.figures import Figures, Mask
-from aggregate.holds import Holds, Indices, following
+from aggregate.figures import Figures
 from aggregate.lines import Line
 from aggregate.partials import Column, Scope, Value
+from aggregate.timeline import OFFLINE, ONLINE, STATE, Marks, declared, seconds_by_code
 from aggregate.view import View
-from devices.columns import Coded, Codes, Floats
-from devices.kind import STATUS, STATUS_FIELDS, Kind
+from devices.columns import Floats
+from devices.kind import STATUS, Kind
 from devices.statistics import Statistic
 
-_STATE = STATUS_FIELDS[0]
-_OFFLINE, _ONLINE = _STATE.labels.index("offline"), _STATE.labels.index("online")
 _OUTAGES = "outages"
 
 
 def columns(kind: Kind, statistic: Statistic) -> Iterator[Column]:
     """The seconds in each state, and the entries into offline."""
     del kind, statistic
-    for label in _STATE.labels:
+    for label in STATE.labels:
         yield Column(name=f"{label}_s", scope=Scope.DEVICE, unit="s")
     yield Column(name=_OUTAGES, scope=Scope.DEVICE, unit="outages")
 
@@ -41,73 +39,52 @@ def partials(view: View, statistic: Statistic) -> Mapping[str, Value]:
 def online(figures: Figures, statistic: Statistic) -> Iterator[Line]:
     """The share of the time known to be online or offline that was online."""
     del statistic
-    here, away = (figures.partials.numbers(f"{_STATE.labels[code]}_s").sum(axis=0) for code in (_ONLINE, _OFFLINE))
+    here, away = (figures.partials.numbers(f"{STATE.labels[code]}_s").sum(axis=0) for code in (ONLINE, OFFLINE))
     known = here + away
     values = np.divide(here, known, out=np.full(len(known), np.nan), where=known > 0)
-    yield Line(None, values, _coverage(figures))
+    yield Line(None, values, state_coverage(figures))
 
 
 def offline_seconds(figures: Figures, statistic: Statistic) -> Iterator[Line]:
     """The seconds known to be offline, summed over devices."""
     del statistic
-    coverage = _coverage(figures)
-    away = figures.partials.numbers(f"{_STATE.labels[_OFFLINE]}_s").sum(axis=0)
+    coverage = state_coverage(figures)
+    away = figures.partials.numbers(f"{STATE.labels[OFFLINE]}_s").sum(axis=0)
     yield Line(None, np.where(coverage > 0, away, np.nan), coverage)
 
 
 def outages(figures: Figures, statistic: Statistic) -> Iterator[Line]:
     """The entries into offline, summed over devices."""
     del statistic
-    counts, coverage = figures.partials.numbers(_OUTAGES).sum(axis=0), _coverage(figures)
+    counts, coverage = figures.partials.numbers(_OUTAGES).sum(axis=0), state_coverage(figures)
     yield Line(None, np.where((coverage > 0) | (counts > 0), counts, np.nan), coverage)
 
 
-def _coverage(figures: Figures) -> Floats:
-    """The share of the devices' time in which their state was known."""
-    known = sum(figures.partials.numbers(f"{label}_s") for label in _STATE.labels)
+def state_coverage(figures: Figures) -> Floats:
+    """float64[m]: the share of the devices' time in which their state was known."""
+    known = sum(figures.partials.numbers(f"{label}_s") for label in STATE.labels)
     return figures.share(np.asarray(known), len(figures.devices))
+
+
+def said_of(view: View) -> Marks:
+    """What the devices' statuses said, on a line for each device."""
+    status, column = view.labels(STATUS, STATE.name)
+    return Marks(status.time, np.repeat(view.owners(STATUS), np.diff(status.offsets)), declared(column))
 
 
 def _entries(view: View) -> Floats:
     """float64[d, m]: the entries of each device into offline."""
-    layout, column = view.labels(STATUS, _STATE.name)
-    counts = state.entries(layout.holds, _declared(column), len(_STATE.labels))[..., _OFFLINE]
+    layout, column = view.labels(STATUS, STATE.name)
+    counts = state.entries(layout.holds, declared(column), len(STATE.labels))[..., OFFLINE]
     return view.placed(STATUS, counts.astype(np.float64))
-
-
-def _declared(column: Coded) -> Codes:
-    """The codes of the declared labels, whatever the order of a column's own."""
-    return np.array([*(_STATE.labels.index(label) for label in column.labels)], np.int32)[column.codes]
 
 
 def _seconds_by_state(view: View) -> dict[str, Floats]:
     """float64[d, m] by column: the seconds of each device in each state."""
-    # One line of time per device, in which each row is a status or a sign of life.
-    alive = view.alive
-    status, column = view.labels(STATUS, _STATE.name)
-    device = np.concatenate(
-        [
-            np.repeat(view.owners(STATUS), np.diff(status.offsets)),
-            np.repeat(np.arange(len(view.devices)), np.diff(alive.offsets)),
-        ]
+    alive, devices = view.alive, len(view.devices)
+    line = np.repeat(np.arange(devices), np.diff(alive.offsets))
+    heard = Marks(alive.time, line, np.full(len(line), ONLINE, np.int32))
+    seconds = seconds_by_code(
+        said_of(view), heard, devices, view.edges, max_hold_ns=alive.max_hold_ns, codes=len(STATE.labels)
     )
-    time = np.concatenate([status.time, alive.time])
-    code = np.concatenate([_declared(column), np.full(len(alive.time), _ONLINE, np.int32)])
-    order = np.lexsort((time, device))
-    device, time, code, said = device[order], time[order], code[order], order < len(status.time)
-    offsets = np.searchsorted(device, np.arange(len(view.devices) + 1))
-
-    begin = offsets[device]
-    last_said, last_alive = _latest(said), _latest(~said)
-    code = np.where(last_said >= begin, code[last_said], _ONLINE).astype(np.int32)
-    lives = np.where(last_alive >= begin, time[last_alive] + alive.max_hold_ns, 0)
-    after = following(time, offsets, view.edges)
-    until = np.where(code == _ONLINE, np.clip(lives, time, after), after)
-    holds = Holds(time, until, offsets, view.edges)
-    seconds = state.seconds(holds, code, len(_STATE.labels))
-    return {f"{label}_s": seconds[..., place] for place, label in enumerate(_STATE.labels)}
-
-
-def _latest(mask: Mask) -> Indices:
-    """intp[n]: the last row up to each row where `mask` is true; -1 before the first."""
-    return np.maximum.accumulate(np.where(mask, np.arange(len(mask)), -1))
+    return {f"{label}_s": seconds[..., place] for place, label in enumerate(STATE.labels)}

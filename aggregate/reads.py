@@ -13,7 +13,7 @@ GAP_LOOKBACK_NS = 7 * 86_400 * NS_PER_S
 """How long a gap before the span may be for what is shown after it, an increase or an entry, to be counted."""
 
 PAIR_LOOKBACK_NS = 30 * 86_400 * NS_PER_S
-"""How long ago what is closed within the span may have been opened."""
+"""How long ago what is closed within the span may have been opened, and an outage that ends in it have begun."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +98,11 @@ def movements(span: Span, statistic: Statistic) -> Iterator[Need]:
     yield span.heard()
 
 
+def numbered(span: Span, statistic: Statistic) -> Iterator[Need]:
+    """Events that a balance is not sure of, and the last one before the span, whose number the next one follows."""
+    yield span.need(statistic.table, *statistic.where, before=_gap_ns(span))
+
+
 def pairs(span: Span, statistic: Statistic) -> Iterator[Need]:
     """The events of a pair, and those before the span that they may close."""
     pair: Pair = next(each for each in span.kind.pairs if each.name == statistic.pair)
@@ -112,6 +117,19 @@ def presence(span: Span, statistic: Statistic) -> Iterator[Need]:
     del statistic
     yield span.need(STATUS, "state", before=int(span.edges[0]))
     yield span.heard()
+
+
+def repairs(span: Span, statistic: Statistic) -> Iterator[Need]:
+    """The status of devices, from before outages that may end in the span."""
+    since = max(int(span.edges[0]) - PAIR_LOOKBACK_NS, 0)
+    yield span.need(STATUS, "state", since=since, before=since)
+    yield from presence(span, statistic)
+
+
+def parts(span: Span, statistic: Statistic) -> Iterator[Need]:
+    """A sampled state of parts, and the status of their devices."""
+    yield from held(span, statistic)
+    yield from presence(span, statistic)
 
 
 def _gap_ns(span: Span) -> int:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from aggregate import durations, events, presence, reads, sampled
+from aggregate import balance, derived, durations, events, filling, outages, presence, reads, sampled
 from aggregate.edges import daily_instants
 from aggregate.figures import Figures
 from aggregate.lines import Line
@@ -40,16 +40,6 @@ class Reduction:
     partials: Callable[[View, Statistic], Mapping[str, Value]]
     finish: Callable[[Figures, Statistic], Iterator[Line]]
     grid: Grid | None = None
-
-
-def lines_of(figures: Figures, statistic: Statistic) -> tuple[Line, ...]:
-    """Make a statistic's lines, once.
-
-    Raises:
-        QueryError: the compound lacks what the statistic needs.
-    """
-    finish = REDUCTIONS[statistic.reducer].finish
-    return figures.once(("lines", statistic.name), lambda: tuple(finish(figures, statistic)))
 
 
 def basic(kind: Kind, statistics: Sequence[Statistic]) -> tuple[Statistic, ...]:
@@ -87,15 +77,13 @@ def _anchors(statistic: Statistic, edges: Times, tz: ZoneInfo) -> Times:
     return daily_instants(int(edges[1]), int(edges[-1]), statistic.anchor_hour, tz)
 
 
-def _ratio(figures: Figures, statistic: Statistic) -> Iterator[Line]:
-    """The first operand divided by the second, line by line, or by its one line; NaN where that is 0 or unknown."""
-    above, below = (lines_of(figures, figures.statistics[name]) for name in statistic.operands)
-    divisors = {line.label: line for line in below}
-    for line in above:
-        divisor = divisors.get(line.label) or divisors[None]
-        known = ~np.isnan(divisor.values) & (divisor.values != 0)
-        values = np.divide(line.values, divisor.values, out=np.full(len(known), np.nan), where=known)
-        yield Line(line.label, values, np.minimum(line.coverage, divisor.coverage))
+def finish(figures: Figures, statistic: Statistic) -> Iterator[Line]:
+    """Make a statistic's lines; see `Reduction.finish`."""
+    return REDUCTIONS[statistic.reducer].finish(figures, statistic)
+
+
+def _nothing(_view: View, _statistic: Statistic) -> Mapping[str, Value]:
+    return {}
 
 
 def _none(_of: Kind | Span, _statistic: Statistic) -> Iterator[Any]:
@@ -103,6 +91,7 @@ def _none(_of: Kind | Span, _statistic: Statistic) -> Iterator[Any]:
     yield from ()
 
 
+_DERIVED = (_none, _none, _nothing)
 _LEVEL = (sampled.level_columns, reads.held, sampled.level_partials)
 _STATE = (sampled.state_columns, reads.held, sampled.state_partials)
 _MEAN = (durations.mean_columns, reads.pairs, durations.mean_partials)
@@ -120,14 +109,31 @@ REDUCTIONS: Mapping[Reducer, Reduction] = MappingProxyType(
         ),
         Reducer.COUNT: Reduction(events.count_columns, reads.events, events.count_partials, events.count),
         Reducer.TOTAL: Reduction(events.total_columns, reads.events, events.total_partials, events.total),
-        Reducer.BALANCE: Reduction(
-            events.balance_columns, reads.movements, events.balance_partials, events.balance, _anchors
+        Reducer.BALANCE: Reduction(balance.columns, reads.movements, balance.partials, balance.balance, _anchors),
+        Reducer.BOUND: Reduction(
+            balance.bound_columns, reads.numbered, balance.bound_partials, balance.bound, _anchors
         ),
         Reducer.MEAN_DURATION: Reduction(*_MEAN, durations.mean),
         Reducer.QUANTILE: Reduction(*_QUANTILE, durations.quantile),
-        Reducer.RATIO: Reduction(_none, _none, lambda _view, _statistic: {}, _ratio),
+        Reducer.RATIO: Reduction(*_DERIVED, derived.ratio),
+        Reducer.DIFFERENCE: Reduction(*_DERIVED, derived.difference),
+        Reducer.PEAK: Reduction(*_DERIVED, derived.peak, derived.hours),
+        Reducer.PEAK_HOUR: Reduction(*_DERIVED, derived.peak_hour, derived.hours),
+        Reducer.RISE: Reduction(filling.rise_columns, reads.register, filling.rise_partials, filling.fill_rate),
+        Reducer.ABOVE: Reduction(filling.above_columns, reads.held, filling.above_partials, filling.above),
+        Reducer.TIME_TO_FULL: Reduction(
+            filling.forecast_columns,
+            reads.register,
+            filling.forecast_partials,
+            filling.time_to_full,
+            filling.days_before,
+        ),
         Reducer.ONLINE: Reduction(*_PRESENCE, presence.online),
         Reducer.OFFLINE_SECONDS: Reduction(*_PRESENCE, presence.offline_seconds),
         Reducer.OUTAGES: Reduction(*_PRESENCE, presence.outages),
+        Reducer.REPAIR_TIME: Reduction(
+            outages.repair_columns, reads.repairs, outages.repair_partials, outages.repair_time
+        ),
+        Reducer.UPTIME: Reduction(outages.uptime_columns, reads.parts, outages.uptime_partials, outages.uptime),
     }
 )

@@ -63,18 +63,19 @@ class View:
         )
         return np.array([expected.get(key, ABSENT) for key in self.batch(table).keys], np.intp)
 
-    def placed(self, table: str, values: Floats) -> Floats:
+    def placed(self, table: str, values: Floats, empty: float = 0.0) -> Floats:
         """Figures of the series that occur in a table, as figures of those that are expected there.
 
         Args:
             table: the table.
             values: float64[s, m], one row for each series of its batch.
+            empty: what stands for series without rows.
 
         Returns:
-            float64[e, m]; zeros for series without rows.
+            float64[e, m].
         """
         places = self.places(table)
-        made = np.zeros((len(self.expected(table)), *values.shape[1:]))
+        made = np.full((len(self.expected(table)), *values.shape[1:]), empty)
         made[places[places >= 0]] = values[places >= 0]
         return made
 

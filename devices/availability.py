@@ -35,6 +35,17 @@ COMMON_STATISTICS = (
         table=STATUS,
         field="state",
     ),
+    Statistic(
+        name="repair_time",
+        title=Text("Mean time to repair", "平均修复时间"),
+        group=Group.AVAILABILITY,
+        unit="s",
+        reducer=Reducer.REPAIR_TIME,
+        definition="Mean length of the outages that ended within the bucket: from the first status that said offline "
+        "to the first after it that did not.",
+        table=STATUS,
+        field="state",
+    ),
 )
 """Every kind has these without declaring them."""
 

@@ -33,12 +33,21 @@ class Reducer(StrEnum):
     COUNT = "count"  # number of events within b
     TOTAL = "total"  # sum of an event's value within b
     BALANCE = "balance"  # `base` plus events matching `where`, minus those matching `minus`, from the anchor to b's end
+    BOUND = "bound"  # the least (`bound` -1) or the most (1) that the operand, a balance, may have been at b's end
     MEAN_DURATION = "mean_duration"  # mean seconds between the events of a pair closed within b
     QUANTILE = "quantile"  # quantile of the seconds between the events of a pair closed within b
     RATIO = "ratio"  # first operand / second operand
+    DIFFERENCE = "difference"  # first operand - the others
+    PEAK = "peak"  # most events of the operand, a count, within one hour of the clock in b
+    PEAK_HOUR = "peak_hour"  # the hour of the local day at which that was
+    RISE = "rise"  # rise of a level per hour in which it was followed; falls count for nothing
+    ABOVE = "above"  # seconds at `threshold` or above, summed over series
+    TIME_TO_FULL = "time_to_full"  # seconds from b's end until the first series reaches `threshold`; its `bound`s
     ONLINE = "online"  # seconds online / seconds online or offline
     OFFLINE_SECONDS = "offline_seconds"  # seconds known to be offline, summed over devices
     OUTAGES = "outages"  # entries into offline, summed over devices
+    REPAIR_TIME = "repair_time"  # mean seconds of the outages that ended within b
+    UPTIME = "uptime"  # share of known time in which a part was neither in `labels` nor its device offline
 
 
 class Across(StrEnum):
@@ -71,7 +80,10 @@ class Statistic:
         by: a category field, or "part", by whose values the figure is broken down; None for one figure.
         pair: the pair it reads (durations).
         quantile: which quantile, in (0, 1).
-        operands: the two statistics that a ratio divides, declared before it.
+        operands: the statistics that it is made of, declared before it: what a ratio divides, a difference subtracts, a
+            bound or a peak is about.
+        bound: of a band, -1 for the lower end, 1 for the upper, 0 for the figure itself.
+        threshold: from which level on (levels).
     """
 
     name: str
@@ -92,6 +104,8 @@ class Statistic:
     pair: str | None = None
     quantile: float | None = None
     operands: tuple[str, ...] = ()
+    bound: int = 0
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked without the kind."""
@@ -105,6 +119,8 @@ class Statistic:
             raise DeclarationError(f"statistic {self.name!r}: quantile must lie between 0 and 1")
         if self.reducer is Reducer.RATIO and len(self.operands) != 2:
             raise DeclarationError(f"statistic {self.name!r}: a ratio divides two statistics")
+        if self.bound not in {-1, 0, 1}:
+            raise DeclarationError(f"statistic {self.name!r}: bound must be -1, 0 or 1")
 
 
 _NEEDS: Mapping[Reducer, tuple[str, ...]] = MappingProxyType(
@@ -119,5 +135,13 @@ _NEEDS: Mapping[Reducer, tuple[str, ...]] = MappingProxyType(
         Reducer.MEAN_DURATION: ("pair",),
         Reducer.QUANTILE: ("pair", "quantile"),
         Reducer.RATIO: ("operands",),
+        Reducer.DIFFERENCE: ("operands",),
+        Reducer.BOUND: ("operands", "where", "bound"),
+        Reducer.PEAK: ("operands",),
+        Reducer.PEAK_HOUR: ("operands",),
+        Reducer.RISE: ("field",),
+        Reducer.ABOVE: ("field", "threshold"),
+        Reducer.TIME_TO_FULL: ("field", "threshold"),
+        Reducer.UPTIME: ("field", "labels"),
     }
 )

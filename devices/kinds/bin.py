@@ -5,6 +5,9 @@ from devices.kind import Event, Kind, Part
 from devices.names import Text
 from devices.statistics import Across, Group, Reducer, Statistic
 
+_FULL = 0.95
+"""From this fill level on a compartment counts as full."""
+
 KIND = Kind(
     name="bin",
     title=Text("Waste bin", "智能垃圾箱"),
@@ -60,6 +63,64 @@ KIND = Kind(
             across=Across.MAX,
         ),
         Statistic(
+            name="time_to_full",
+            title=Text("Time to full", "预计装满时间"),
+            group=Group.USAGE,
+            unit="s",
+            reducer=Reducer.TIME_TO_FULL,
+            definition="Seconds from the bucket's end until the first compartment is 95 % full, by stream: from its "
+            "last fill level and its mean rate of filling over the 7 days before. Unknown where it does not fill.",
+            field="fill",
+            by="part",
+            threshold=_FULL,
+        ),
+        Statistic(
+            name="time_to_full_low",
+            title=Text("Time to full, at least", "预计装满时间下限"),
+            group=Group.USAGE,
+            unit="s",
+            reducer=Reducer.TIME_TO_FULL,
+            definition="The lower end of time to full: at a rate that is higher by 1.645 standard errors of the daily "
+            "rates of 7 days. Unknown with fewer than two days.",
+            field="fill",
+            by="part",
+            threshold=_FULL,
+            bound=-1,
+        ),
+        Statistic(
+            name="time_to_full_high",
+            title=Text("Time to full, at most", "预计装满时间上限"),
+            group=Group.USAGE,
+            unit="s",
+            reducer=Reducer.TIME_TO_FULL,
+            definition="The upper end of time to full: at a rate that is lower by 1.645 standard errors of the daily "
+            "rates of 7 days. Unknown with fewer than two days, and where that rate is not above 0.",
+            field="fill",
+            by="part",
+            threshold=_FULL,
+            bound=1,
+        ),
+        Statistic(
+            name="fill_rate",
+            title=Text("Fill rate", "装填速率"),
+            group=Group.USAGE,
+            unit="1/h",
+            reducer=Reducer.RISE,
+            definition="Rise of the fill level per hour in which it was followed, by stream, averaged over bins.",
+            field="fill",
+            by="part",
+        ),
+        Statistic(
+            name="overflow_seconds",
+            title=Text("Overflow", "满溢时间"),
+            group=Group.USAGE,
+            unit="s",
+            reducer=Reducer.ABOVE,
+            definition="Seconds in which a compartment was 95 % full or more, summed over compartments.",
+            field="fill",
+            threshold=_FULL,
+        ),
+        Statistic(
             name="deposits",
             title=Text("Deposits", "投放次数"),
             group=Group.USAGE,
@@ -88,6 +149,17 @@ KIND = Kind(
             reducer=Reducer.COUNT,
             definition="Times a compartment was emptied within the bucket.",
             table="collected",
+        ),
+        Statistic(
+            name="collected",
+            title=Text("Collected", "清运重量"),
+            group=Group.USAGE,
+            unit="kg",
+            reducer=Reducer.TOTAL,
+            definition="Weight collected within the bucket, by stream.",
+            table="collected",
+            field="weight_kg",
+            by="part",
         ),
         Statistic(
             name="jammed_seconds",

@@ -145,6 +145,18 @@ KIND = Kind(
             across=Across.MEAN,
         ),
         Statistic(
+            name="uptime",
+            title=Text("Uptime", "可用率"),
+            group=Group.AVAILABILITY,
+            unit="1",
+            reducer=Reducer.UPTIME,
+            definition="(T - (outage - excluded)) / T over the known connector time T, after 23 CFR 680.116(b). "
+            "Outage: faulted, unavailable, or the charger offline. Excluded: maintenance; other causes that may be "
+            "excluded are not known here, and count as outage.",
+            field="status",
+            labels=("Faulted", "Unavailable"),
+        ),
+        Statistic(
             name="faulted_seconds",
             title=Text("Faulted", "故障时间"),
             group=Group.AVAILABILITY,

@@ -7,6 +7,7 @@ from devices.statistics import Group, Reducer, Statistic
 
 _IN = {"direction": ("in",), "result": ("granted",)}
 _OUT = {"direction": ("out",), "result": ("granted",)}
+_UNKNOWN = {"direction": ("unknown",), "result": ("granted",)}
 
 KIND = Kind(
     name="gate",
@@ -53,6 +54,32 @@ KIND = Kind(
             base="residents",
         ),
         Statistic(
+            name="people_inside_low",
+            title=Text("People inside, at least", "在内人数下限"),
+            group=Group.OCCUPANCY,
+            unit="people",
+            reducer=Reducer.BOUND,
+            definition="People inside, if all granted passes of unknown direction and all passes that are missing by "
+            "their sequence numbers since 04:00 went out.",
+            table="pass",
+            where=_UNKNOWN,
+            operands=("people_inside",),
+            bound=-1,
+        ),
+        Statistic(
+            name="people_inside_high",
+            title=Text("People inside, at most", "在内人数上限"),
+            group=Group.OCCUPANCY,
+            unit="people",
+            reducer=Reducer.BOUND,
+            definition="People inside, if all granted passes of unknown direction and all passes that are missing by "
+            "their sequence numbers since 04:00 came in.",
+            table="pass",
+            where=_UNKNOWN,
+            operands=("people_inside",),
+            bound=1,
+        ),
+        Statistic(
             name="passes",
             title=Text("Passes", "通行次数"),
             group=Group.USAGE,
@@ -94,6 +121,27 @@ KIND = Kind(
             table="pass",
             where={"result": ("granted",)},
             by="category",
+        ),
+        Statistic(
+            name="passes_peak",
+            title=Text("Passes in the busiest hour", "高峰小时通行次数"),
+            group=Group.USAGE,
+            unit="passes",
+            reducer=Reducer.PEAK,
+            definition="Granted passes in the busiest hour of the clock within the bucket.",
+            table="pass",
+            operands=("passes",),
+        ),
+        Statistic(
+            name="passes_peak_hour",
+            title=Text("Busiest hour", "高峰时段"),
+            group=Group.USAGE,
+            unit="hour of day",
+            reducer=Reducer.PEAK_HOUR,
+            definition="The hour of the local day, 0 to 23, in which most passes of the bucket were granted; the "
+            "earliest of several.",
+            table="pass",
+            operands=("passes",),
         ),
         Statistic(
             name="attempts",

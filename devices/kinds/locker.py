@@ -3,7 +3,7 @@
 from devices.fields import Field, gauge, identity
 from devices.kind import Event, Kind, Match, Pair, Part
 from devices.names import Text
-from devices.statistics import Across, Group, Reducer, Statistic
+from devices.statistics import Group, Reducer, Statistic
 
 _CELL: tuple[Field, ...] = (identity("cell", Text("Cell", "格口")),)
 
@@ -54,6 +54,26 @@ KIND = Kind(
             definition="Time-weighted mean number of cells, by size.",
             field="total",
             by="part",
+        ),
+        Statistic(
+            name="cells_faulty",
+            title=Text("Faulty cells", "故障格口"),
+            group=Group.OCCUPANCY,
+            unit="cells",
+            reducer=Reducer.LEVEL,
+            definition="Time-weighted mean number of faulty cells, by size.",
+            field="faulty",
+            by="part",
+        ),
+        Statistic(
+            name="cells_free",
+            title=Text("Free cells", "空闲格口"),
+            group=Group.OCCUPANCY,
+            unit="cells",
+            reducer=Reducer.DIFFERENCE,
+            definition="Cells that are neither occupied nor faulty, by size.",
+            by="part",
+            operands=("cells_total", "cells_occupied", "cells_faulty"),
         ),
         Statistic(
             name="deposits",
@@ -115,14 +135,25 @@ KIND = Kind(
             quantile=0.9,
         ),
         Statistic(
-            name="cells_faulty",
-            title=Text("Faulty cells", "故障格口"),
-            group=Group.AVAILABILITY,
-            unit="cells",
-            reducer=Reducer.LEVEL,
-            definition="Time-weighted mean number of faulty cells.",
-            field="faulty",
-            across=Across.SUM,
+            name="dwell_p99",
+            title=Text("Dwell, 99th percentile", "滞留时长 99 分位"),
+            group=Group.USAGE,
+            unit="s",
+            reducer=Reducer.QUANTILE,
+            definition="Time from deposit to pick-up that 99 % of parcels taken out within the bucket did not exceed, "
+            "within 2 %.",
+            table="pickup",
+            pair="dwell",
+            quantile=0.99,
+        ),
+        Statistic(
+            name="doors_left_open",
+            title=Text("Doors left open", "柜门未关次数"),
+            group=Group.USAGE,
+            unit="times",
+            reducer=Reducer.COUNT,
+            definition="Times within the bucket that the door of a cell was left open.",
+            table="door_left_open",
         ),
     ),
 )

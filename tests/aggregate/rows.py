@@ -34,14 +34,14 @@ def devices_of(kind: Kind, count: int = 3, parts: int = 2) -> list[Device]:
 
 
 def batch(table: Table, rows: Sequence[Mapping[str, object]]) -> Batch:
-    """A batch of hand-written rows: "t" in seconds, "device", maybe "part", and fields."""
+    """A batch of hand-written rows: "t" in seconds, "device", maybe "part" and "seq", and fields."""
     keys = [SeriesKey(COMPOUND, str(row["device"]), str(row.get("part", ""))) for row in rows]
     distinct = tuple(dict.fromkeys(keys))
     return Batch(
         table,
         distinct,
         np.array([distinct.index(key) for key in keys], np.int32),
-        np.array([round(float(str(row["t"])) * 1e9) for row in rows], np.int64),
+        np.array([round(float(str(row["t"])) * 1e9) + int(str(row.get("seq", 0))) for row in rows], np.int64),
         {field.name: column_of(field, [row.get(field.name) for row in rows]) for field in table.fields},
     )
 
@@ -51,7 +51,8 @@ def drawn(
 ) -> dict[str, Batch]:
     """Random rows of every table, in random order, with gaps, resets and absent values.
 
-    Times are whole seconds, so that some are bucket edges. Each device is silent for 30 % of the time.
+    Times of what is sampled are whole seconds, so that some are bucket edges. Each device is silent for 30 % of the
+    time.
     """
     made = {}
     for table in kind.tables.values():
@@ -70,8 +71,11 @@ def drawn(
 def _times(kind: Kind, table: Table, start_ns: int, stop_ns: int, rng: np.random.Generator) -> np.ndarray:
     interval = kind.interval_s if table.channel is Channel.TELEMETRY else 3000.0
     number = max(round((stop_ns - start_ns) / 1e9 / interval), 1)
-    time = rng.integers(start_ns // 10**9, stop_ns // 10**9, number) * 10**9
-    return np.unique(time)
+    time = np.unique(rng.integers(start_ns // 10**9, stop_ns // 10**9, number) * 10**9)
+    if table.channel is not Channel.EVENT:
+        return time
+    # Numbered, some numbers missing, and now and then a new boot.
+    return time + np.cumsum(rng.integers(1, 3, len(time))) % 50
 
 
 def _rows(table: Table, keys: tuple[SeriesKey, ...], number: int, time: np.ndarray, rng: np.random.Generator) -> Batch:

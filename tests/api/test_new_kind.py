@@ -80,7 +80,7 @@ def test_it_is_declared(six: Client) -> None:
     kind = next(each for each in six.get("/v1/kinds").json()["kinds"] if each["name"] == "pump")
     assert kind["schemas"]["telemetry"]["properties"]["bar"]["maximum"] == 50
     names = {each["name"] for each in six.get("/v1/statistics?kind=pump").json()["statistics"]}
-    assert names == {"running", "pumped", "trips", "online", "offline_seconds", "outages"}
+    assert names == {"running", "pumped", "trips", "online", "offline_seconds", "outages", "repair_time"}
 
 
 def test_its_devices_are_served(six: Client) -> None:
