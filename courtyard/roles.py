@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 import structlog
 from prometheus_client import CollectorRegistry
 
-from courtyard import wiring
+from courtyard import collector, wiring
 from courtyard.settings import Settings
 from devices.errors import SettingsError
 from ingest.metrics import serve_metrics
@@ -31,6 +31,7 @@ def up(settings: Settings, stopped: Stopped) -> int:
     known = wiring.kinds()
     inventory = wiring.load_inventory(settings.inventory, known)
     with closing(wiring.open_store(settings, known)) as store, Runner(settings, inventory, known, store) as runner:
+        collector.settle()
         _LOG.info("up", api=runner.api.url, store=settings.store, broker=f"{settings.mqtt_host}:{settings.mqtt_port}")
         return _watch(lambda: runner.failed, stopped)
 
@@ -46,6 +47,7 @@ def ingest(settings: Settings, stopped: Stopped, worker: Worker | None = None) -
         store = stack.enter_context(closing(wiring.open_store(settings, known)))
         part = Ingest(options, wiring.broker_options(settings), inventory, known, store, registry=registry)
         stack.callback(part.stop)
+        collector.settle()
         part.start()
         metrics = serve_metrics(port, registry, host=settings.metrics_host)
         stack.callback(metrics.close)

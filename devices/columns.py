@@ -58,7 +58,7 @@ class Batch:
 
     Attributes:
         table: whose columns these are.
-        keys: the series that occur.
+        keys: the series that occur, each once: a tuple, or `devices.keys.ChosenKeys`.
         series: int32[n], indices into `keys`.
         time: int64[n], nanoseconds since the epoch, UTC: `ts × 1e6 + seq mod 1e6`, so that a redelivered reading has
             its own time again and two of one millisecond have two.
@@ -66,7 +66,7 @@ class Batch:
     """
 
     table: Table
-    keys: tuple[SeriesKey, ...]
+    keys: Sequence[SeriesKey]
     series: Codes
     time: Times
     columns: Mapping[str, Column]

@@ -11,6 +11,7 @@ import numpy as np
 from devices.columns import Codes, SeriesKey
 from devices.errors import ReadingError, Reason
 from devices.inventory import Device, Inventory
+from devices.keys import KeyBook
 from devices.kind import Channel, Kind, Table
 from devices.payloads import Row, Schemas
 from devices.topics import Topic
@@ -59,7 +60,7 @@ class Series:
     def __init__(self, table: Table) -> None:
         """Begin without any."""
         self.table = table
-        self.keys: list[SeriesKey] = []
+        self.keys = KeyBook()
         self._starts = Numbers(0)
 
     def add(self, keys: Sequence[SeriesKey]) -> None:
@@ -68,7 +69,7 @@ class Series:
         Args:
             keys: one for each of its parts, in the order of `part_place`.
         """
-        self.keys += keys
+        self.keys.add(keys)
         self._starts.append(len(self.keys))
 
     def number(self, device: int, part: int) -> int | None:

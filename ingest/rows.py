@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.columns import NS_PER_MS, Batch, Coded, Codes, Column, SeriesKey, Times, column_of
+from devices.keys import ChosenKeys
 from devices.kind import Table
 from devices.payloads import Row
 from ingest.bulk import NO_SEQ
@@ -104,10 +105,9 @@ class Rows:
         self._order, numbers, times = _in_order(readings.number, times)
         first = np.ones(len(numbers), np.bool_)
         first[1:] = numbers[1:] != numbers[:-1]
-        keys = series.keys
         self.batch = Batch(
             series.table,
-            tuple([keys[number] for number in numbers[first].tolist()]),
+            ChosenKeys(series.keys, numbers[first]),
             np.cumsum(first, dtype=np.int32) - 1,
             times,
             {name: _taken(column, self._order) for name, column in readings.columns.items()},

@@ -1,11 +1,12 @@
 """What both stores refuse before they begin, so that they refuse the same."""
 
 import re
+from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
 
-from devices.columns import Batch, Coded, Column
+from devices.columns import Batch, Coded, Column, SeriesKey
 from devices.errors import StoreRejectedError
 from devices.fields import Field
 from devices.kind import Table
@@ -38,14 +39,25 @@ def check(batch: Batch) -> None:
             infinite; a label is not declared; a time is outside what 64-bit nanoseconds hold; an id or text is empty; a
             text holds control characters or is no Unicode.
     """
+    check_rows(batch)
+    check_keys(batch.table, batch.keys)
+
+
+def check_keys(table: Table, keys: Sequence[SeriesKey]) -> None:
+    """Refuse series that a store could not give back as they are; raises `StoreRejectedError`."""
+    name = table.measurement
+    compounds, devices, _ = zip(*keys, strict=True) if keys else ((), (), ())
+    if not (all(compounds) and all(devices)):
+        raise StoreRejectedError(f"{name}: a row needs a compound and a device")
+    _check_text("".join(chain.from_iterable(keys)), name)
+
+
+def check_rows(batch: Batch) -> None:
+    """Refuse rows that a store could not give back as they are, whatever their series; raises `StoreRejectedError`."""
     name = batch.table.measurement
     missing = [each for each in batch.table.by_name if each not in batch.columns]
     if missing:
         raise StoreRejectedError(f"{name}: the batch has no column {', '.join(missing)}")
-    compounds, devices, _ = zip(*batch.keys, strict=True) if batch.keys else ((), (), ())
-    if not (all(compounds) and all(devices)):
-        raise StoreRejectedError(f"{name}: a row needs a compound and a device")
-    _check_text("".join(chain.from_iterable(batch.keys)), name)
     if len(batch) and not (int(batch.time.min()) >= MIN_NS and int(batch.time.max()) < MAX_NS):
         raise StoreRejectedError(f"{name}: a time lies outside 64-bit nanoseconds")
     for field in batch.table.fields:

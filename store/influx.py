@@ -30,11 +30,12 @@ from devices.kind import Table
 from store import flux, influx_csv
 from store.align import Piece, assembled, by_series_and_time, joined, newest
 from store.bodies import LANES, are_distinct, bodies_of
-from store.checks import MAX_NS, anchor, check
+from store.checks import MAX_NS, anchor, check_rows
 from store.flux import Selection
 from store.influx_csv import Answer, Readable, Run, UnexpectedShapeError
 from store.influx_errors import check_url, translated
 from store.lines import encode, marker
+from store.prefixes import Prefixes
 from store.protocol import Query
 
 _DIALECT = Dialect(header=True, annotations=[], delimiter=",", comment_prefix="#", date_time_format="RFC3339")
@@ -84,6 +85,7 @@ class InfluxStore:
         self._writer = WriteService(self._client.api_client)
         self._reader = self._client.query_api()
         self._lanes = ThreadPoolExecutor(LANES, thread_name_prefix="influx")  # its threads start when they are needed
+        self._prefixes = Prefixes()
         self._closed = False
 
     def write(self, batches: Sequence[Batch]) -> None:
@@ -94,8 +96,8 @@ class InfluxStore:
     def prepare(self, batches: Sequence[Batch]) -> Callable[[], None]:
         """See `PreparingStore.prepare`."""
         for batch in batches:
-            check(batch)
-        bodies = bodies_of([piece for batch in batches for piece in encode(batch)])
+            check_rows(batch)
+        bodies = bodies_of([piece for batch in batches for piece in encode(batch, self._prefixes)])
         # InfluxDB works on a body on one core. Two at once end in any order, so no row may stand in both.
         together = len(bodies) > 1 and are_distinct(batches)
         return partial(self._post_together if together else self._post_in_turn, bodies)
