@@ -91,6 +91,12 @@ class Holes:
         """All holes as integers: their number, then what `of_words` reads."""
         return array(_WORD, [len(self)]) + self._first + self._last + self._since
 
+    def copy(self) -> "Holes":
+        """The same holes, apart from these."""
+        made = Holes()
+        made._first, made._last, made._since = self._first[:], self._last[:], self._since[:]
+        return made
+
     @classmethod
     def of_words(cls, words: "array[int]", place: int) -> "tuple[Holes, int]":
         """Read holes from `words` at `place`; them, and the place after them."""
@@ -128,6 +134,12 @@ class Era:
         self.high = high
         self.holes = Holes() if holes is None else holes
         self.opened = False
+
+    def copy(self) -> "Era":
+        """The same, apart from this one."""
+        made = Era(self.boot, self.low, self.high, self.holes.copy())
+        made.opened = self.opened
+        return made
 
     def see(self, first: int, last: int, now_ms: int) -> int:
         """Note that the numbers `first` to `last` were seen.

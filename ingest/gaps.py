@@ -101,7 +101,8 @@ class Tracker:
     def copy(self) -> "Tracker":
         """Another one that knows the same, and then goes its own way."""
         with self._lock:
-            made = Tracker(self._streams, self._known.states(everything=True))
+            made = Tracker(self._streams)
+            made._known = self._known.copy()
             made._young = dict(self._young)
         return made
 

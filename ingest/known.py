@@ -77,6 +77,18 @@ class Known:
             self.grow(each.number + 1)
             self._take_up(each)
 
+    def copy(self) -> "Known":
+        """The same, apart from this: arrays as a whole, so that 100,000 streams take a millisecond."""
+        made = Known()
+        made.boot, made._low, made.high = self.boot.copy(), self._low.copy(), self.high.copy()
+        made.boots, made.changed = self.boots.copy(), self.changed.copy()
+        made.lost, made.refused = self.lost.copy(), self.refused.copy()
+        made._holes = {number: holes.copy() for number, holes in self._holes.items()}
+        made._old = {number: era.copy() for number, era in self._old.items()}
+        made._older = dict(self._older)
+        made._all_holes = self._all_holes
+        return made
+
     def grow(self, streams: int) -> None:
         """Make room for so many streams."""
         room = len(self.boot)
@@ -145,10 +157,9 @@ class Known:
             for hole in holes:
                 yield boot, hole
 
-    def states(self, *, everything: bool = False) -> list[State]:
-        """What is known of the streams that have changed, or of all."""
-        known = (self.high != NONE) | self.changed
-        numbers = np.flatnonzero(known if everything else self.changed)
+    def states(self) -> list[State]:
+        """What is known of the streams that have changed."""
+        numbers = np.flatnonzero(self.changed)
         boot, low, high, boots = (each[numbers].tolist() for each in (self.boot, self._low, self.high, self.boots))
         return [
             State(*values, self.lost[values[0]], self.refused[values[0]], self._more(values[0]))

@@ -15,7 +15,9 @@ from ingest.frame import Spooled
 from ingest.gaps import Tracker
 from ingest.spool import Spool
 
-_BEHIND_MS = 10_000
+_BEHIND_MS = 30_000
+"""What is written within this time is told in time by the writer: a loss is to be told within 60 s, and looking ahead
+takes what each message costs once more."""
 _MESSAGES = 2000
 _BYTES = 1024 * 1024
 _AT_ONCE_S = 0.5

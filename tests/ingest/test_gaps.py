@@ -366,3 +366,24 @@ def test_the_lowest_holes_are_forgotten_together(many: int) -> None:
     holes = Holes((100 * place, 100 * place + size - 1, place) for place, size in enumerate(sizes))
     assert holes.forget(many) == sum(sizes[:many])
     assert [hole.size for hole in holes] == sizes[many:]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4), st.integers(0, 12), st.booleans()), max_size=40),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4), st.integers(0, 12), st.booleans()), max_size=20),
+)
+def test_a_copy_knows_the_same_and_goes_its_own_way(before: list[Seen], after: list[Seen]) -> None:
+    first, same = Tracker(Streams(NAMES)), Tracker(Streams(NAMES))
+    for each in (first, same):
+        each.track(sightings(sorted(before, key=lambda seen: seen[0]), 5, refused=[1]))
+    copied = first.copy()
+    assert told(copied) == told(same)
+    again = copied.track(sightings(sorted(after, key=lambda seen: seen[0]), 7, refused=[2]))
+    assert told(first) == told(same)
+    assert again == same.track(sightings(sorted(after, key=lambda seen: seen[0]), 7, refused=[2]))
+    assert told(copied) == told(same)
+    assert copied.ripened(FOREVER) == same.ripened(FOREVER)
+
+
+def told(tracker: Tracker) -> object:
+    return [tracker.of_device(each.device, FOREVER) for each in NAMES], tracker.missing(FOREVER), tracker.states()
