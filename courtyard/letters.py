@@ -15,12 +15,13 @@ from courtyard.settings import Settings
 from devices.errors import NotFoundError, QueryError, Reason
 from ingest import inspection
 from ingest.deadletters import DeadLetter, Wanted
-from ingest.errors import SpoolError
+from ingest.errors import SpoolError, SpoolFullError
 from ingest.spool import Limits, Spool
 from ingest.workers import all_spools, short_name
 
 _CHUNK = 500
 _LOOK_S = 0.2
+_PATIENCE_S = 30.0  # an ingest process that takes replays takes some each second
 _SPAN = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _REF = re.compile(r"(?:(\d+of\d+):)?(\d{1,18})", re.ASCII)
@@ -161,6 +162,7 @@ def replay(settings: Settings, chosen: Plan, done: Callable[[int], None]) -> lis
 
     Raises:
         SpoolError: a spool cannot be read or written, or it is full and no process empties it.
+        SpoolFullError: the ingest process has taken none for half a minute. What it was asked for it takes later.
     """
     idle = []
     for path, ids in chosen.ids.items():
@@ -168,13 +170,19 @@ def replay(settings: Settings, chosen: Plan, done: Callable[[int], None]) -> lis
             chunk = ids[begin : begin + _CHUNK]
             inspection.ask_for_replay(path, chunk)
             left = len(chunk)
+            waiting, since = inspection.left_to_replay(path), time.monotonic()
             while left:
                 if not inspection.in_use(path):
                     _take(settings, path)
                     if path.name not in idle:
                         idle.append(path.name)
-                before, left = left, min(left, inspection.left_to_replay(path))
+                earlier, waiting = waiting, inspection.left_to_replay(path)
+                before, left = left, min(left, waiting)
                 done(before - left)
+                if waiting < earlier:
+                    since = time.monotonic()
+                elif left and time.monotonic() - since >= _PATIENCE_S:
+                    raise _none_taken(path, waiting)
                 if left:
                     time.sleep(_LOOK_S)
     return idle
@@ -213,6 +221,14 @@ def at(time_ms: int) -> str:
 def text(payload: bytes) -> str:
     """A payload as text; bytes that are not UTF-8 are written with a backslash."""
     return payload.decode("utf-8", "backslashreplace")
+
+
+def _none_taken(path: Path, waiting: int) -> SpoolFullError:
+    return SpoolFullError(
+        f"{path.name}: ingest has taken no dead letters for {_PATIENCE_S:.0f} s, for its spool is full or cannot be "
+        f"written; it will take the {waiting:,} that it was asked for when that has changed. "
+        "Look at `python -m courtyard ledger`; repeat this command for the rest"
+    )
 
 
 def _take(settings: Settings, path: Path) -> None:

@@ -18,6 +18,7 @@ from devices.errors import NotFoundError, QueryError, Reason
 from devices.inventory import Inventory
 from devices.registry import Registry
 from ingest.deadletters import Wanted
+from ingest.errors import SpoolFullError
 from ingest.spool import Spool
 from store.duck import DuckStore
 from tests.ingest.conftest import LIMITS
@@ -184,6 +185,36 @@ def test_letters_are_replayed_by_the_ingest_that_runs(made: Made) -> None:
     assert found[0].reference == "5"
     assert found[0].letter.reason == "json"
     assert line.spool.counts[("replayed", "gate", "json")] == 1  # type: ignore[index]  # an Account
+
+
+def test_a_replay_does_not_wait_for_ever_for_an_ingest_that_takes_none(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, folder = made  # which holds the spool, and as long as it is full takes no replays
+    settings = settings_of(folder)
+    monkeypatch.setattr(letters, "_PATIENCE_S", 0.3)
+    with pytest.raises(SpoolFullError, match=r"taken no dead letters .* the 2 that it was asked"):
+        letters.replay(settings, letters.plan(settings, Wanted(), limit=10), lambda _: None)
+    assert line.spool.take_replays() == 2
+    assert letters.plan(settings, Wanted(), limit=10).total == 0
+
+
+def test_who_replays_waits_as_long_as_some_are_taken(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    line, folder = made
+    settings = settings_of(folder)
+    monkeypatch.setattr(letters, "_PATIENCE_S", 0.0)
+    plan = letters.plan(settings, Wanted(), limit=10)
+    told: list[int] = []
+
+    def done(more: int) -> None:
+        told.append(more)
+        line.spool.take_replays(most=1)
+
+    with pytest.raises(SpoolFullError):
+        letters.replay(settings, plan, told.append)
+    monkeypatch.setattr(letters, "_PATIENCE_S", 600.0)
+    assert letters.replay(settings, plan, done) == []
+    assert sum(told) == plan.total
 
 
 def test_letters_of_workers_have_their_name_before_their_number(made: Made, registry: Registry) -> None:

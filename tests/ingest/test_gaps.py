@@ -368,6 +368,7 @@ def test_the_lowest_holes_are_forgotten_together(many: int) -> None:
     assert [hole.size for hole in holes] == sizes[many:]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4), st.integers(0, 12), st.booleans()), max_size=40),
     st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4), st.integers(0, 12), st.booleans()), max_size=20),
