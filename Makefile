@@ -1,6 +1,6 @@
 # A thin index: what the targets do stands in scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check stack services chaos bench bench-ingest dashboards requirements clean
+.PHONY: help demo test check stack services chaos score bench bench-ingest dashboards requirements clean
 
 PY := .venv/bin/python
 
@@ -29,6 +29,9 @@ services: ## start the real mosquitto and influxd on loopback and print how to u
 
 chaos: ## hurt ingest, broker and store under load, the long forms (two hours; ARGS="kills" runs one)
 	@scripts/chaos $(or $(ARGS),all)
+
+score: ## score every statistic against the simulators' truth, all faults on (22 compounds, 7 days; ARGS="--days 1")
+	@scripts/score $(ARGS)
 
 bench: ## run the benchmarks; they print ratios
 	@scripts/setup --dev

@@ -13,6 +13,7 @@ from rich.table import Table
 from courtyard import logs, roles, wiring
 from courtyard.letters_cli import letters_app
 from courtyard.reporting import reported
+from courtyard.score_cli import score
 from courtyard.secrets_file import write_secrets
 from courtyard.settings import Settings, load
 from courtyard.signals import until_signalled
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(letters_app, name="dead-letters")
+app.command()(score)
 
 
 def _settings() -> Settings:

@@ -53,11 +53,22 @@ def install() -> None:
         missing.append("mosquitto")
     if not shutil.which("mosquitto_sub"):
         missing.append("mosquitto-clients")  # the container's health check, tried by the tests
-    if not (shutil.which("docker-compose") or shutil.which("docker")):
+    if not _has_compose():
         missing.append("docker-compose")  # `docker-compose config` checks docker-compose.yml; it needs no Docker engine
     if missing:
         _apt_install(missing)
     influxd_binary()
+
+
+def _has_compose() -> bool:
+    if shutil.which("docker-compose"):
+        return True
+    # A Docker command line may come without its plugin.
+    docker = shutil.which("docker")
+    return (
+        docker is not None
+        and subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode == 0
+    )
 
 
 def run(options: argparse.Namespace) -> None:

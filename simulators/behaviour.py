@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
 from typing import Protocol
 
-from devices.columns import Batch
+from devices.columns import Batch, Column, Times
 from devices.errors import DeclarationError
 from devices.kind import Kind
 from simulators import behaviours
@@ -43,10 +43,13 @@ class Behaviour:
     Attributes:
         kind: name of the kind.
         model: makes the model of one site.
+        freeze: where devices of the kind can freeze: given their telemetry and, in ms since the epoch, since when each
+            row is frozen (-1: it is not), the columns that change; None where they cannot.
     """
 
     kind: str
     model: Callable[[Site], Model]
+    freeze: Callable[[Batch, Times], Mapping[str, Column]] | None = None
 
 
 def discover(kinds: Mapping[str, Kind], package: ModuleType = behaviours) -> Mapping[str, Behaviour]:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -14,11 +15,13 @@ from devices.registry import Registry
 from devices.registry import discover as discover_kinds
 from mqtt.options import BrokerOptions
 from simulators.behaviour import discover as discover_behaviours
+from simulators.faults.options import FaultRates
 from simulators.feed import real_ms
 from simulators.fleet import Fleet
 from simulators.options import Connections, FleetOptions, parse_speed, parse_time, selected
 from simulators.report import ConsoleReport
 from simulators.tally import Summary
+from simulators.truth import TruthFolder
 
 _INVENTORY = Path(__file__).resolve().parent.parent / "devices" / "inventory" / "fangzhi-road.yaml"
 _HOUR_MS = 3_600_000
@@ -79,6 +82,18 @@ def main(  # noqa: PLR0913, PLR0917  (one parameter for each option)
     window: Annotated[
         int, typer.Option(help="At most so many messages without acknowledgement on one connection.")
     ] = 100,
+    faults: Annotated[
+        str,
+        typer.Option(
+            help="What goes wrong on purpose: none, all, or names separated by commas, each with a rate or its usual "
+            "one: duplicates, reordering, lateness, batches, malformed, skew, resets, reboots, frozen, outages, "
+            "uplinks."
+        ),
+    ] = "none",
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="Write what really happened into this folder, as Parquet, for `python -m courtyard score`."),
+    ] = None,
     summary: Annotated[
         Path | None, typer.Option(help="Write what was published and acknowledged to this file, as JSON.")
     ] = None,
@@ -102,6 +117,7 @@ def main(  # noqa: PLR0913, PLR0917  (one parameter for each option)
             connections=connections,
             batch=batch,
             window=window,
+            faults=FaultRates.parse(faults),
         )
         broker = BrokerOptions(
             host=host,
@@ -111,10 +127,14 @@ def main(  # noqa: PLR0913, PLR0917  (one parameter for each option)
             ca_file=_readable(Path(ca_file)) if ca_file else None,
         )
         end = options.stop_ms if options.stop_ms is not None or options.speed is not None else now_ms
-        with ConsoleReport(console, start_ms=options.start_ms, stop_ms=end, timezone=timezone) as report:
+        with ExitStack() as context:
+            report = context.enter_context(
+                ConsoleReport(console, start_ms=options.start_ms, stop_ms=end, timezone=timezone)
+            )
+            folder = None if truth is None else context.enter_context(TruthFolder(truth))
             if warning := _warning(options, now_ms):
                 report.say(warning)
-            fleet = Fleet(options, broker, chosen, registry, discover_behaviours(registry), report)
+            fleet = Fleet(options, broker, chosen, registry, discover_behaviours(registry), report, folder)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: fleet.stop())
             result = fleet.run()

@@ -4,7 +4,7 @@ The text of all rows of a table is joined by pyarrow in one buffer, of which eac
 """
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import repeat
 from operator import itemgetter
@@ -43,6 +43,12 @@ class Message(NamedTuple):
 
 _DUE = itemgetter(0)
 
+Boots = Callable[[NDArray[np.int64], Times], NDArray[np.int64]]
+"""Given int64[n] numbers of devices and int64[n] ms since the epoch: how often each has started anew until then."""
+
+Record = Callable[[Sequence[Batch], NDArray[np.int64]], None]
+"""Takes batches, and the sequence numbers of all their rows, one batch after the other."""
+
 
 class Encoder:
     """Makes messages of batches, and numbers the readings of each device and channel.
@@ -51,7 +57,16 @@ class Encoder:
         linger_ms: a message holds readings of one span of so many ms only; 0: it may wait until it is full.
     """
 
-    def __init__(self, numbers: Mapping[str, int], *, boot: int, batch: int = 1, linger_ms: int = 0) -> None:
+    def __init__(  # noqa: PLR0913  (an encoder's settings are one row)
+        self,
+        numbers: Mapping[str, int],
+        *,
+        boot: int,
+        batch: int = 1,
+        linger_ms: int = 0,
+        boots: Boots | None = None,
+        record: Record | None = None,
+    ) -> None:
         """Begin all sequences at 0.
 
         Args:
@@ -59,8 +74,15 @@ class Encoder:
             boot: the `boot` id that every reading carries.
             batch: at most so many readings of one device and channel go into one message.
             linger_ms: a message holds readings of one span of so many ms only; 0: it may wait until it is full.
+            boots: how often each device has started anew until some time; None where none ever does.
+            record: is given all rows with their sequence numbers.
         """
         self._numbers = numbers
+        self._boots = boots
+        self._record = record
+        self._booted: dict[Channel, NDArray[np.int64]] = {
+            channel: np.zeros(len(numbers), np.int64) for channel in Channel
+        }
         self._boot = boot
         self._batch = batch
         self.linger_ms = linger_ms
@@ -87,6 +109,10 @@ class Encoder:
             messages.sort(key=_DUE)
         return messages
 
+    def boot_of(self, device: int, channel: Channel) -> int:
+        """The `boot` under which the channel of a device goes on."""
+        return self._boot + int(self._booted[channel][device])
+
     def take_seq(self, device: int, channel: Channel) -> int:
         """The next sequence number of a device's channel, which is thereby used."""
         seq = int(self._next[channel][device])
@@ -106,9 +132,16 @@ class Encoder:
         table = np.repeat(np.arange(len(batches)), [len(batch) for batch in batches])
         order = np.lexsort((ms, device))
         device, ms, table = device[order], ms[order], table[order]
+        booted = None if self._boots is None else self._boots(device, ms)
         seq = np.empty(len(order), np.int64)
-        seq[order] = self._numbered(device, channel)
-        texts = _texts(batches, seq, self._boot)
+        seq[order] = self._numbered(device, channel, booted)
+        boot: int | NDArray[np.int64] = self._boot
+        if booted is not None:
+            boot = np.empty(len(order), np.int64)
+            boot[order] = booted + self._boot
+        if self._record is not None:
+            self._record(batches, seq)
+        texts = _texts(batches, seq, boot)
         starts = self._starts(device, ms)
         ends = np.append(starts[1:], len(device))
         counts = _counts([batch.table.measurement for batch in batches], table, starts, ends)
@@ -119,12 +152,33 @@ class Encoder:
         # What Message._make does, without a Python frame for each message.
         return map(tuple.__new__, repeat(Message), columns)
 
-    def _numbered(self, device: NDArray[np.int64], channel: Channel) -> NDArray[np.int64]:
-        """Sequence numbers of rows in order of device and time."""
+    def _numbered(
+        self, device: NDArray[np.int64], channel: Channel, booted: NDArray[np.int64] | None
+    ) -> NDArray[np.int64]:
+        """Sequence numbers of rows in order of device and time; those of a device that starts anew begin at 0 again."""
+        if booted is not None and len(device):
+            return self._numbered_by_boot(device, channel, booted)
         counters = self._next[channel]
         counts = np.bincount(device, minlength=len(counters))
         seq = np.arange(len(device)) - (np.cumsum(counts) - counts)[device] + counters[device]
         counters += counts
+        return seq
+
+    def _numbered_by_boot(
+        self, device: NDArray[np.int64], channel: Channel, booted: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        counters, last = self._next[channel], self._booted[channel]
+        # A clock that was put back shows a time from before the boot; the boot stays the one it is.
+        np.maximum(booted, last[device], out=booted)
+        first = np.ones(len(device), np.bool_)
+        first[1:] = (device[1:] != device[:-1]) | (booted[1:] != booted[:-1])
+        begins = np.flatnonzero(first)
+        lengths = np.diff(begins, append=len(device))
+        same = booted[begins] == last[device[begins]]
+        offset = np.where(same, counters[device[begins]], 0)
+        seq = np.arange(len(device)) - np.repeat(begins - offset, lengths)
+        ends = begins + lengths - 1  # of several boots of a device the last one counts
+        counters[device[ends]], last[device[ends]] = seq[ends] + 1, booted[ends]
         return seq
 
     def _starts(self, device: NDArray[np.int64], ms: Times) -> NDArray[np.int64]:
@@ -185,20 +239,22 @@ def _payloads(texts: pa.Array, starts: NDArray[np.int64], ends: NDArray[np.int64
     ]
 
 
-def _texts(batches: Sequence[Batch], seq: NDArray[np.int64], boot: int) -> pa.Array:
+def _texts(batches: Sequence[Batch], seq: NDArray[np.int64], boot: int | NDArray[np.int64]) -> pa.Array:
     """One JSON object and a comma for each row of `batches`, in their order."""
     made, first = [], 0
     for batch in batches:
-        made.append(_objects(batch, seq[first : first + len(batch)], boot))
+        rows = slice(first, first + len(batch))
+        made.append(_objects(batch, seq[rows], boot if isinstance(boot, int) else boot[rows]))
         first += len(batch)
     return made[0] if len(made) == 1 else pa.concat_arrays(made)
 
 
-def _objects(batch: Batch, seq: NDArray[np.int64], boot: int) -> pa.Array:
+def _objects(batch: Batch, seq: NDArray[np.int64], boot: int | NDArray[np.int64]) -> pa.Array:
     table = batch.table
     event = f',"event":"{table.name}"' if table.channel is Channel.EVENT else ""
     pieces: list[Any] = [
-        '{"ts":', _numbers(batch.time // NS_PER_MS), ',"seq":', _numbers(seq), f',"boot":{boot}{event}',
+        '{"ts":', _numbers(batch.time // NS_PER_MS), ',"seq":', _numbers(seq), ',"boot":',
+        str(boot) if isinstance(boot, int) else _numbers(boot), event,
     ]  # fmt: skip
     if table.part is not None:
         labels = [_part(table, key.part) for key in batch.keys]

@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from simulators.encode import Encoder, Message
+from simulators.faults.devices import DeviceFaults
+from simulators.faults.transport import Transport
 from simulators.source import Source
 
 _HISTORY_SPAN_MS = 3 * 3_600_000
@@ -42,6 +44,8 @@ class Feed:
         stop_ms: int | None,
         speed: float | None,
         clock_ms: Callable[[], int] = real_ms,
+        devices: DeviceFaults | None = None,
+        transport: Transport | None = None,
     ) -> None:
         """Prepare to release; the clock starts now.
 
@@ -53,6 +57,8 @@ class Feed:
             speed: how many times faster than real time the clock runs; None for history as fast as can be, up to the
                 real time, and from there on at real time.
             clock_ms: the real time in ms since the epoch.
+            devices: what goes wrong with devices; None: nothing.
+            transport: what goes wrong on the way; None: nothing.
         """
         self.start_ms = start_ms
         self.stop_ms = stop_ms
@@ -61,6 +67,8 @@ class Feed:
         self._source = source
         self._encoder = encoder
         self._clock_ms = clock_ms
+        self._devices = devices
+        self._transport = transport
         self._upto_ms = start_ms
         self._anchor_ms = clock_ms()
         self._pending: deque[Message] = deque()
@@ -120,8 +128,16 @@ class Feed:
 
     def _made(self, until_ms: int) -> list[Message]:
         batches = self._source.span(self._upto_ms, until_ms)
+        if self._devices is not None:
+            batches = self._devices.applied(batches, self._upto_ms, until_ms)
         self._upto_ms = until_ms
-        return self._encoder.encode(batches)
+        messages = self._encoder.encode(batches)
+        if self._transport is None:
+            return messages
+        if until_ms != self.stop_ms:
+            return self._transport.disturbed(messages, until_ms)
+        # What would come after the end comes with it.
+        return [each._replace(due_ms=min(each.due_ms, until_ms)) for each in self._transport.disturbed(messages, None)]
 
     def _set_linger(self) -> None:
         self._encoder.linger_ms = 0 if self.speed is None else max(1, round(_LINGER_S * 1000 * self.speed))

@@ -11,8 +11,10 @@ import time
 from collections.abc import Mapping
 from typing import Protocol
 
+import numpy as np
 import orjson
 
+from devices.columns import NS_PER_MS, Batch, SeriesKey, column_of
 from devices.errors import BrokerError
 from devices.inventory import Device, Inventory
 from devices.kind import STATUS, Channel, Kind
@@ -21,11 +23,14 @@ from mqtt.connection import Connection, Will, wait
 from mqtt.options import Backoff, BrokerOptions
 from simulators.behaviour import Behaviour
 from simulators.encode import Encoder, Message
+from simulators.faults.devices import DeviceFaults
+from simulators.faults.transport import Transport
 from simulators.feed import Feed
 from simulators.link import Link
 from simulators.options import Connections, FleetOptions
 from simulators.source import Source
 from simulators.tally import Summary, Tally
+from simulators.truth import TruthFolder
 
 FIRMWARE = "sim-1.0.0"
 _WILL = b'{"state":"offline"}'
@@ -71,6 +76,7 @@ class Fleet:
         kinds: Mapping[str, Kind],
         behaviours: Mapping[str, Behaviour],
         report: Report | None = None,
+        truth: TruthFolder | None = None,
     ) -> None:
         """Prepare the devices of `inventory`; nothing is sent before `run`.
 
@@ -81,13 +87,29 @@ class Fleet:
             kinds: the kinds.
             behaviours: their behaviours.
             report: where to tell people how it goes; nowhere by default.
+            truth: where to write what really happened; nowhere by default.
         """
         self._options = options
         self._report = report or Silent()
         self._boot = int(time.time())
         self._devices = tuple(inventory.devices.values())
         numbers = {device.id: number for number, device in enumerate(self._devices)}
-        self._encoder = Encoder(numbers, boot=self._boot, batch=options.batch)
+        self._truth = truth
+        self._device_faults: DeviceFaults | None = None
+        self._transport: Transport | None = None
+        if options.faults.any:
+            self._device_faults = DeviceFaults(
+                options.faults, self._devices, kinds, behaviours, options.seed, options.start_ms, FIRMWARE
+            )
+            self._transport = Transport(options.faults, self._devices, options.seed)
+        self._encoder = Encoder(
+            numbers,
+            boot=self._boot,
+            batch=options.batch,
+            boots=None if self._device_faults is None else self._device_faults.boots,
+            record=None if truth is None else truth.record,
+        )
+        self._statuses = {name: kind.tables[STATUS] for name, kind in kinds.items()}
         self._source = Source(inventory, kinds, behaviours, options.seed)
         self._tally = Tally()
         self._links = self._made_links(broker, inventory, numbers)
@@ -117,7 +139,13 @@ class Fleet:
         began = time.monotonic()
         options = self._options
         feed = Feed(
-            self._source, self._encoder, start_ms=options.start_ms, stop_ms=options.stop_ms, speed=options.speed
+            self._source,
+            self._encoder,
+            start_ms=options.start_ms,
+            stop_ms=options.stop_ms,
+            speed=options.speed,
+            devices=self._device_faults,
+            transport=self._transport,
         )
         try:
             while not (self._stopping.is_set() or (feed.done and not self._tally.waiting)):
@@ -128,6 +156,8 @@ class Fleet:
         finally:
             for link in self._links:
                 link.connection.close()
+        if self._truth is not None:
+            self._truth.finish(start_ms=options.start_ms, stop_ms=self._now_ms(feed), seed=options.seed)
         return self._tally.summary(boot=self._boot, seed=options.seed, seconds=time.monotonic() - began)
 
     def _turn(self, feed: Feed) -> None:
@@ -223,7 +253,15 @@ class Fleet:
     def _status(self, number: int, state: str, now_ms: int) -> Message:
         device = self._devices[number]
         seq = self._encoder.take_seq(number, Channel.STATUS)
-        payload = {"ts": now_ms, "seq": seq, "boot": self._boot, "state": state, "firmware": FIRMWARE}
+        if self._truth is not None:
+            table = self._statuses[device.kind]
+            rows = {"state": [state], "firmware": [FIRMWARE]}
+            columns = {field.name: column_of(field, rows[field.name]) for field in table.fields}
+            key, time_ns = SeriesKey(device.compound, device.id), np.array([now_ms], np.int64) * NS_PER_MS
+            batch = Batch(table, (key,), np.zeros(1, np.int32), time_ns, columns)
+            self._truth.record([batch], np.array([seq], np.int64))
+        boot = self._encoder.boot_of(number, Channel.STATUS)
+        payload = {"ts": now_ms, "seq": seq, "boot": boot, "state": state, "firmware": FIRMWARE}
         counts = ((f"{device.kind}_{STATUS}", 1),)
         return Message(now_ms, number, _status_topic(device), orjson.dumps(payload), counts, retain=True)
 

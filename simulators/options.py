@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from devices.errors import SettingsError
 from devices.inventory import Inventory
+from simulators.faults.options import NO_FAULTS, FaultRates
 from simulators.sessions import INSTALLED
 
 MOST_PER_MESSAGE = 1000
@@ -38,6 +39,7 @@ class FleetOptions:
         connections: one connection for each device, or for each compound (a gateway).
         batch: at most so many readings of one device and channel in one message.
         window: at most so many messages without a PUBACK on one connection.
+        faults: what goes wrong on purpose, and how often.
         flush_s: how long a fleet that is stopped waits for outstanding PUBACKs, in real seconds.
     """
 
@@ -48,6 +50,7 @@ class FleetOptions:
     connections: Connections = Connections.COMPOUND
     batch: int = 1
     window: int = 100
+    faults: FaultRates = NO_FAULTS
     flush_s: float = 10.0
 
     def __post_init__(self) -> None:

@@ -1,12 +1,12 @@
 """Cameras: mostly live, at times frozen or down, with a few incidents that their analytics report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.columns import Batch, Floats
+from devices.columns import NS_PER_MS, Batch, Coded, Column, Floats, Times
 from simulators.behaviour import Behaviour
 from simulators.cache import Kept
 from simulators.site import HOUR_MS, Day, Samples, Site, Values, joined
@@ -136,4 +136,15 @@ class Cameras:
         return site.batch("analytic", np.tile(camera, 2), np.concatenate([begin, end]), None, columns)
 
 
-BEHAVIOUR = Behaviour(kind="camera", model=Cameras)
+def _freeze(batch: Batch, since_ms: Times) -> Mapping[str, Column]:
+    """Frozen pictures, each as old as it has been frozen; a stream that is down stays down."""
+    stream, age = batch.coded("stream"), batch.floats("frame_age_s")
+    frozen = (since_ms >= 0) & (stream.codes == _LIVE)
+    old = np.maximum((batch.time // NS_PER_MS - since_ms) / 1000, 0.0)
+    return {
+        "stream": Coded(np.where(frozen, _FROZEN, stream.codes).astype(np.int32), stream.labels),
+        "frame_age_s": np.where(frozen, old, age),
+    }
+
+
+BEHAVIOUR = Behaviour(kind="camera", model=Cameras, freeze=_freeze)

@@ -1,0 +1,63 @@
+"""What a running API serves."""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+from devices.errors import QueryError, StoreUnavailableError
+from devices.statistics import Group
+
+_TIMEOUT_S = 120.0
+_SAID = 300
+
+
+class Client:
+    """Asks an API for statistics."""
+
+    def __init__(self, url: str, key: str | None) -> None:
+        """Prepare to ask.
+
+        Args:
+            url: its address, for example "http://127.0.0.1:8000".
+            key: the key to show, or None where it asks for none.
+
+        Raises:
+            QueryError: the address is no HTTP address.
+        """
+        if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
+            raise QueryError(f"{url!r} is no address of an API; write http://127.0.0.1:8000")
+        self._url = url.rstrip("/")
+        self._headers = {} if key is None else {"X-API-Key": key}
+
+    def statistics(  # noqa: PLR0913  (a question's parts)
+        self, compound: str, group: Group, kind: str, *, start: str, stop: str, every: str
+    ) -> Mapping[str, Any]:
+        """The statistics of one kind in one compound, as the API writes them: by name.
+
+        Args:
+            compound: id of the compound.
+            group: which statistics.
+            kind: name of the kind.
+            start: first instant, ISO 8601.
+            stop: end, ISO 8601.
+            every: length of a bucket.
+
+        Raises:
+            StoreUnavailableError: the API cannot be reached, or did not answer with statistics.
+        """
+        query = urllib.parse.urlencode({"kind": kind, "start": start, "stop": stop, "every": every})
+        address = f"{self._url}/v1/compounds/{compound}/{group}?{query}"
+        request = urllib.request.Request(address, headers=self._headers)  # noqa: S310  (the scheme was checked)
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+                said = json.load(answer)
+            found: Mapping[str, Any] = said["kinds"][kind]["statistics"]
+        except urllib.error.HTTPError as exc:
+            why = exc.read().decode(errors="replace")[:_SAID]
+            raise StoreUnavailableError(f"{address} answered HTTP {exc.code}: {why}") from exc
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            raise StoreUnavailableError(f"{address} did not answer with statistics: {exc}") from exc
+        return found
