@@ -150,7 +150,10 @@ class _Daily(NamedTuple):
 
 def _rate(figures: Figures, statistic: Statistic) -> Floats:
     """float64[s, m]: the rate per second; for a bound, the one that 95 of 100 are below or above."""
-    daily = _Daily(*(_daily(figures, f"{read(statistic)}_{what}") for what in ("rise", "rise_s")))
+    daily = figures.once(
+        ("daily", statistic.table, statistic.field),
+        lambda: _Daily(*(_daily(figures, f"{read(statistic)}_{what}") for what in ("rise", "rise_s"))),
+    )
     rise, seconds = daily.rise.sum(axis=-1), daily.seconds.sum(axis=-1)
     mean: Floats = np.divide(rise, seconds, out=np.zeros(rise.shape), where=seconds > 0)
     if not statistic.bound:
