@@ -182,7 +182,8 @@ def stored(bucket: Bucket) -> dict[str, int]:
         answer = bucket.query(
             f'from(bucket: "{bucket.bucket}") |> range(start: 0, stop: 2100-01-01T00:00:00Z)'
             f' |> filter(fn: (r) => r._measurement == "{table.measurement}" and r._field == "{field}")'
-            ' |> group() |> count() |> keep(columns: ["_value"])'
+            # influxd 2.8 gives some points twice while late ones wait in its cache.
+            ' |> unique(column: "_time") |> count() |> group() |> sum() |> keep(columns: ["_value"])'
         )
         rows = answer.split()
         counts[table.measurement] = int(rows[1].rsplit(",", 1)[1]) if len(rows) > 1 else 0

@@ -4,11 +4,12 @@ import gzip
 import struct
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from devices.columns import Batch, SeriesKey
+from devices.columns import Batch, Coded, SeriesKey
 from devices.errors import StoreRejectedError, StoreUnavailableError
 from devices.registry import discover
 from store import bodies
@@ -221,4 +222,45 @@ def test_an_influxd_that_was_away_is_used_again(tmp_path_factory: pytest.TempPat
         influxd.start()
         store.write([batch])
         assert store.count(PASS, start_ns=START_NS, stop_ns=STOP_NS) == 300
+        store.close()
+
+
+def test_late_rows_make_no_others_come_twice(tmp_path: Path) -> None:
+    """A fault of influxd 2.8: late points in its cache let it give a whole block of 1,000 on disk twice."""
+    number = 1440
+    whole = Batch(
+        DOOR,
+        (SeriesKey("jingyuan", "jingyuan-gate-01"),),
+        np.zeros(number, np.int32),
+        START_NS + np.arange(number) * 60_000_000_000,
+        {
+            "door": Coded(np.zeros(number, np.int32), DOOR.by_name["door"].labels),
+            "tamper": Coded(np.zeros(number, np.int32), DOOR.by_name["tamper"].labels),
+            "uptime_s": np.arange(number, dtype=np.float64),
+        },
+    )
+    late = np.zeros(number, np.bool_)
+    late[500:520] = True
+    stop_ns = START_NS + number * 60_000_000_000
+    with Influxd(folder=tmp_path / "influxd", settings={"storage-cache-snapshot-write-cold-duration": "1s"}) as influxd:
+        bucket = influxd.create_bucket()
+        store = InfluxStore(influx_options(bucket))
+        store.write([whole.take(~late)])
+        count = (
+            f'from(bucket: "{bucket.bucket}") |> range(start: 0, stop: 2100-01-01T00:00:00Z)'
+            ' |> filter(fn: (r) => r._field == "door") |> count() |> keep(columns: ["_value"])'
+        )
+        deadline = time.monotonic() + 30
+        while not any((tmp_path / "influxd").rglob("*.tsm")):  # the cache has gone to disk
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        store.write([whole.take(late)])
+        # Where influxd is mended one day, this says so, and what it asks for can go.
+        assert bucket.query(count).split()[-1].endswith(",2420")  # 1,440 and, less the late ones, 1,000 more
+        assert store.count(DOOR, start_ns=START_NS, stop_ns=stop_ns) == number
+        query = Query(table=DOOR, start_ns=START_NS, stop_ns=stop_ns)
+        for fields in (None, ("uptime_s",), ()):
+            found = store.read(replace(query, fields=fields))
+            assert found.time.tolist() == whole.time.tolist()
+        assert store.read(replace(query, limit=1200)).time.tolist() == whole.time[-1200:].tolist()
         store.close()
