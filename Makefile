@@ -1,6 +1,6 @@
 # A thin index: what the targets do stands in scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check stack services chaos score bench bench-ingest dashboards requirements clean
+.PHONY: help demo test check stack services chaos score bench bench-ingest bench-core dashboards requirements clean
 
 PY := .venv/bin/python
 
@@ -40,6 +40,10 @@ bench: ## run the benchmarks; they print ratios
 bench-ingest: ## ours, a textbook pipeline and Telegraf, on the same broker and influxd (builds Telegraf once)
 	@scripts/setup --dev
 	@$(PY) -m benchmarks.ingest $(ARGS)
+
+bench-core: ## the numpy core beside DuckDB and Polars, on 12 million rows
+	@scripts/setup --dev
+	@$(PY) -m benchmarks.core $(ARGS)
 
 dashboards: ## build grafana/dashboards/*.json from their code
 	@scripts/setup --dev

@@ -1,11 +1,15 @@
 """Counters: registers that only rise, and begin anew where they fall."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from aggregate.edges import NS_PER_S
 from aggregate.holds import Holds
 from aggregate.ragged import Offsets
+from aggregate.segments import Indices
 from devices.columns import Floats, Times
 
 
@@ -43,24 +47,76 @@ def counter(  # noqa: PLR0913  (a register and how it is cut)
     Returns:
         The partials.
     """
-    n = len(time)
-    follows = np.ones(n + 1, np.bool_)  # whether a row continues the series of the row before it
-    follows[offsets] = False
-    rise = np.zeros(n)  # from each sample to the next of its series
-    gap = np.zeros(n, np.int64)
-    np.subtract(time[1:], time[:-1], out=gap[:-1], where=follows[1:n])
-    np.subtract(values[1:], values[:-1], out=rise[:-1], where=follows[1:n])
-    fell = np.flatnonzero(rise < 0)
-    rise[fell] = values[fell + 1] if resets else 0.0
+    holds = Holds.sampled(time, offsets, edges, max_hold_ns)
+    fell = np.flatnonzero(values[1:] < values[:-1])
+    begin = np.zeros(len(time) + 1, np.bool_)  # which rows begin a series
+    begin[offsets] = True
+    fell = fell[~begin[fell + 1]]
 
-    spread = gap <= max_hold_ns
-    holds = Holds(time, time + np.where(spread, gap, 0), offsets, edges)
-    # Where all of a gap lies in one bucket the share is exactly 1.
-    share = np.divide(holds.own_ns, gap, out=np.zeros(n), where=gap > 0)
-    share *= rise
-    late = np.flatnonzero(~spread | (gap == 0) & (rise != 0))
-    share[late + 1] += rise[late]
-    increase = holds.reduced(np.add, share, 0.0)
-    cell, sample, ns = holds.carry
-    increase.reshape(-1)[cell] += rise[sample] * (ns / gap[sample])
-    return CounterPartials(increase=increase, observed=holds.observed)
+    # Within a bucket all steps but the last sample's are whole: together they are one difference, from fall to fall.
+    cell, first, last = holds.ends
+    increase = np.zeros(holds.shape[0] * holds.shape[1])
+    increase[cell] = values[last] - values[first]
+    place = np.searchsorted(first, fell, "right") - 1
+    inside = (place >= 0) & (fell < last[place]) if len(first) else np.zeros(len(fell), np.bool_)
+    fallen = np.unique(place[inside])
+    start = np.concatenate([first[fallen], fell[inside] + 1])
+    anew = np.repeat([False, resets], [len(fallen), len(start) - len(fallen)])
+    order = np.argsort(start, kind="stable")
+    start, anew = start[order], anew[order]
+    place = np.searchsorted(first, start, "right") - 1
+    stop = np.minimum(np.append(start[1:], len(time)) - 1, last[place])
+    increase[cell[fallen]] = 0.0
+    np.add.at(increase, cell[place], np.where(anew, values[stop], values[stop] - values[start]))
+
+    # A step out of a bucket is shared out among those that it touches, unless it is a long one.
+    observed = _between(holds, begin)
+    carried, sample, ns = holds.carry
+    for cells, rows, part in ((cell, last, holds.own_last_ns), (carried, sample, ns)):
+        goes_on = ~begin[rows + 1]
+        cells, rows, part = cells[goes_on], rows[goes_on], part[goes_on]  # noqa: PLW2901  (the rest is not looked at)
+        gap, rise = time[rows + 1] - time[rows], _rise(values, rows, resets=resets)
+        short = (gap <= max_hold_ns) & (gap > 0)
+        # Where all of a gap lies in one bucket the share is exactly 1.
+        np.add.at(increase, cells[short], rise[short] * (part[short] / gap[short]))
+        np.add.at(observed, cells[short], part[short])
+    long_ = _arrivals(holds, begin, max_hold_ns)
+    np.add.at(increase, long_.cell, _rise(values, long_.row - 1, resets=resets))
+    return CounterPartials(increase=increase.reshape(holds.shape), observed=(observed / NS_PER_S).reshape(holds.shape))
+
+
+class _Arrivals(NamedTuple):
+    """Samples that are the first of their bucket, after a gap that is not shared out."""
+
+    cell: Indices
+    row: Indices
+
+
+def _rise(values: Floats, rows: Indices, *, resets: bool) -> Floats:
+    """float64[k]: by how much the register rises from each row to the next of its series."""
+    rise: Floats = values[rows + 1] - values[rows]
+    fell = rise < 0
+    rise[fell] = values[rows[fell] + 1] if resets else 0.0
+    return rise
+
+
+def _between(holds: Holds, begin: NDArray[np.bool_]) -> Times:
+    """int64[s · m]: the ns of each bucket between samples of it that lie close to each other."""
+    cell, first, last = holds.ends
+    total = np.zeros(holds.shape[0] * holds.shape[1], np.int64)
+    total[cell] = holds.time[last] - holds.time[first]
+    stops = holds.stops[~begin[holds.stops + 1]]
+    place = np.searchsorted(first, stops, "right") - 1
+    inside = (place >= 0) & (stops < last[place]) if len(first) else np.zeros(len(stops), np.bool_)
+    long_ = stops[inside]
+    np.subtract.at(total, cell[place[inside]], holds.time[long_ + 1] - holds.time[long_])
+    return total
+
+
+def _arrivals(holds: Holds, begin: NDArray[np.bool_], max_hold_ns: int) -> _Arrivals:
+    cell, first, _ = holds.ends
+    chosen = ~begin[first]
+    cell, first = cell[chosen], first[chosen]
+    gap = holds.time[first] - holds.time[first - 1]
+    long_ = (gap > max_hold_ns) | (gap == 0)
+    return _Arrivals(cell[long_], first[long_])

@@ -7,11 +7,11 @@ import numpy as np
 
 from aggregate.events import HEARD_COLUMN, known_line
 from aggregate.figures import HEARD, Figures, Group
-from aggregate.holds import Indices
 from aggregate.lines import Line
 from aggregate.pair import Keyed, PairPartials
 from aggregate.pair import pair as matched_pairs
 from aggregate.partials import Column, Merge, Scope, Value, scope_of
+from aggregate.segments import Indices
 from aggregate.view import View, matching
 from devices.columns import ABSENT
 from devices.kind import Kind, Match, Pair

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregate.holds import Indices
+from aggregate.segments import Indices
 from devices.columns import Floats, Times
 
 Counts = NDArray[np.int64]

@@ -6,9 +6,9 @@ import numpy as np
 
 from aggregate.event import counted, summed
 from aggregate.figures import HEARD, PART, Figures, Mask
-from aggregate.holds import Indices
 from aggregate.lines import UNSPECIFIED, Line
 from aggregate.partials import Column, Scope, Value, scope_of
+from aggregate.segments import Indices
 from aggregate.view import View, matching, read
 from devices.columns import Floats
 from devices.kind import Kind

@@ -13,9 +13,9 @@ from aggregate import gauge, state
 from aggregate.counter import CounterPartials, counter
 from aggregate.edges import NS_PER_S
 from aggregate.figures import Figures
-from aggregate.holds import Indices
 from aggregate.lines import Line
 from aggregate.partials import Column, Merge, Value, scope_of
+from aggregate.segments import Indices
 from aggregate.view import View, read
 from devices.columns import Floats, Times
 from devices.errors import DeclarationError

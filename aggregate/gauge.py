@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregate.edges import NS_PER_S
-from aggregate.holds import Holds, Indices
+from aggregate.holds import Holds
+from aggregate.segments import Indices, Segments
 from devices.columns import Floats, Times
 
 
@@ -43,6 +44,41 @@ class Ends:
     last: Floats
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Summary:
+    """What the samples that fall into each bucket are like, however long each holds.
+
+    Attributes:
+        count: int64[s, m].
+        total: float64[s, m], their sum.
+        low: float64[s, m], the smallest; inf where there is none.
+        high: float64[s, m], the largest; -inf where there is none.
+    """
+
+    count: Times
+    total: Floats
+    low: Floats
+    high: Floats
+
+
+def summary(segments: Segments, values: Floats) -> Summary:
+    """Summarise the samples of each bucket.
+
+    Args:
+        segments: s series of samples over m buckets.
+        values: float64[n], finite, one for each sample.
+
+    Returns:
+        The figures.
+    """
+    return Summary(
+        count=np.diff(segments.bounds, axis=1),
+        total=segments.reduced(np.add, values, 0.0),
+        low=segments.reduced(np.minimum, values, np.inf),
+        high=segments.reduced(np.maximum, values, -np.inf),
+    )
+
+
 def gauge(holds: Holds, values: Floats) -> GaugePartials:
     """Integrate a gauge over each bucket, and find its range.
 
@@ -68,13 +104,17 @@ def integral(holds: Holds, values: Floats) -> Floats:
     Returns:
         float64[s, m], unit · seconds.
     """
+    amount = holds.length.astype(np.float64)
+    amount *= values
+    last = holds.ends.last
+    amount[last] = values[last] * holds.own_last_ns
+    total = holds.reduced(np.add, amount, 0.0)
     cell, sample, ns = holds.carry
-    total = holds.reduced(np.add, values * holds.own_ns, 0.0)
     total.reshape(-1)[cell] += values[sample] * ns
     return total / NS_PER_S
 
 
-def ends(holds: Holds, values: Floats) -> Ends:
+def ends(holds: Segments, values: Floats) -> Ends:
     """Find the first and last sample of each bucket.
 
     Args:

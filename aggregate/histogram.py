@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from aggregate.event import Counts
-from aggregate.holds import Indices
+from aggregate.segments import Indices
 from devices.columns import Floats, Times
 
 ACCURACY = 0.0195

@@ -1,25 +1,25 @@
 """Sample-and-hold, cut at bucket edges: the ground on which the kernels of sampled fields stand.
 
-A sample holds over `[time, until)`. In each bucket a series then consists of the samples that fall into it, of which
-only the last can reach past the bucket's end, and of at most one sample carried in from before. So no interval is ever
-expanded into pieces: rows are reduced segment by segment as they lie, and what is carried in is added cell by cell, in
-O(rows + series × buckets) however many buckets one sample spans. Lengths are whole nanoseconds, so that they add up
-exactly, and nothing is ever subtracted from a running sum.
+A sample holds over `[time, time + length)`. In each bucket a series then consists of the samples that fall into it, of
+which only the last can reach past the bucket's end, and of at most one sample carried in from before. So no interval is
+ever expanded into pieces: rows are reduced segment by segment as they lie, and what is carried in is added cell by
+cell, in O(rows + series × buckets) however many buckets one sample spans. Lengths are whole nanoseconds, so that they
+add up exactly, and nothing is ever subtracted from a running sum.
+
+Most samples hold just until the next one. Only those that do not are looked at one by one: the time that a bucket's
+samples hold is then the difference of two times, less the holes between.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aggregate.edges import NS_PER_S
-from aggregate.ragged import Offsets, boundaries
+from aggregate.ragged import Offsets
+from aggregate.segments import Indices, Segments
 from devices.columns import Floats, Times
-
-Indices = NDArray[np.intp]
-Number = TypeVar("Number", np.int64, np.float64)
 
 
 class Carry(NamedTuple):
@@ -37,51 +37,40 @@ class Carry(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Holds:
+class Holds(Segments):
     """s series of samples, each holding for a while, over m buckets.
 
     Samples before the first edge hold into the buckets; those at or after the last edge only end what holds before.
 
     Attributes:
-        time: int64[n], ns, increasing within each series.
-        until: int64[n], ns, until when each sample holds: not before its time, nor after its successor's.
-        offsets: intp[s + 1], where each series begins.
-        edges: int64[m + 1], ns, increasing; buckets are half-open, so a sample at an edge is the later bucket's.
+        length: int64[n], ns, how long each sample holds: not less than 0, nor beyond its successor.
+        stops: intp[k], ascending, the samples that do not hold until their successor, and the last of each series.
     """
 
-    time: Times
-    until: Times
-    offsets: Offsets
-    edges: Times
+    length: Times
+    stops: Indices
 
     @classmethod
     def sampled(cls, time: Times, offsets: Offsets, edges: Times, max_hold_ns: int) -> Self:
         """Each sample holds until the next one of its series, and for `max_hold_ns` at most."""
-        until = time + np.minimum(following(time, offsets, edges) - time, max_hold_ns)
-        return cls(time, until, offsets, edges)
+        length = gaps(time, offsets, edges)
+        stops = np.flatnonzero(length > max_hold_ns)
+        length[stops] = max_hold_ns
+        return cls(time, offsets, edges, length, _with(stops, offsets))
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(s, m)."""
-        return len(self.offsets) - 1, len(self.edges) - 1
-
-    @cached_property
-    def bounds(self) -> Offsets:
-        """intp[s, m + 1]: the first sample of each series at or after each edge."""
-        return boundaries(self.time, self.offsets, self.edges)
-
-    @cached_property
-    def filled(self) -> NDArray[np.bool_]:
-        """bool[s, m]: where at least one sample falls into the bucket."""
-        return self.bounds[:, 1:] > self.bounds[:, :-1]
+    @classmethod
+    def until(cls, time: Times, until: Times, offsets: Offsets, edges: Times) -> Self:
+        """Each sample holds until a time of its own: int64[n], not before its time, nor after its successor's."""
+        length: Times = until - time
+        stops = np.flatnonzero(length != gaps(time, offsets, edges))
+        return cls(time, offsets, edges, length, _with(stops, offsets))
 
     @cached_property
-    def own_ns(self) -> Times:
-        """int64[n]: how long each sample holds within its own bucket (without meaning outside the edges)."""
-        own = self.until - self.time
-        last = self.bounds[:, 1:][self.filled] - 1
-        ends = np.broadcast_to(self.edges[1:], self.shape)[self.filled]
-        own[last] = np.minimum(self.until[last], ends) - self.time[last]
+    def own_last_ns(self) -> Times:
+        """int64[k]: how long the last sample of each filled bucket holds within it; k as in `ends`."""
+        cell, _, last = self.ends
+        stop = self.edges[1:][cell % max(self.shape[1], 1)]
+        own: Times = np.minimum(self.length[last], stop - self.time[last])
         return own
 
     @cached_property
@@ -91,69 +80,50 @@ class Holds:
         cell = np.flatnonzero(before >= self.offsets[:-1, None])
         sample = before.reshape(-1)[cell]
         bucket = cell % max(self.shape[1], 1)
-        ns = np.minimum(self.until[sample], self.edges[1:][bucket]) - self.edges[:-1][bucket]
+        until = self.time[sample] + self.length[sample]
+        ns = np.minimum(until, self.edges[1:][bucket]) - self.edges[:-1][bucket]
         held = ns > 0
         return Carry(cell[held], sample[held], ns[held])
 
     @cached_property
     def observed(self) -> Floats:
         """float64[s, m]: seconds of each bucket in which a sample held."""
-        total = self.reduced(np.add, self.own_ns, 0)
-        total.reshape(-1)[self.carry.cell] += self.carry.ns
-        return total / NS_PER_S
+        cell, first, last = self.ends
+        total = np.zeros(self.shape[0] * self.shape[1], np.int64)
+        total[cell] = self.time[last] - self.time[first] + self.own_last_ns
+        self._less_holes(total, first, last)
+        total[self.carry.cell] += self.carry.ns
+        return (total / NS_PER_S).reshape(self.shape)
 
-    def reduced(self, ufunc: np.ufunc, rows: NDArray[Number], empty: float) -> NDArray[Number]:
-        """Reduce the samples that fall into each bucket.
-
-        Args:
-            ufunc: for example `np.add`.
-            rows: [n], one entry per sample.
-            empty: what stands where no sample falls into the bucket.
-
-        Returns:
-            [s, m].
-        """
-        starts = self.bounds.reshape(-1)
-        starts = starts[: np.searchsorted(starts, len(rows))]
-        # One segment more per series lies behind its last edge; it is cut off below.
-        made = np.full(self.bounds.shape, empty, rows.dtype)
-        if len(starts):
-            made.reshape(-1)[: len(starts)] = ufunc.reduceat(rows, starts)
-        # reduceat gives an empty segment the row that follows it.
-        return np.where(self.filled, made[:, :-1], made.dtype.type(empty))
-
-    def located(self, rows: Indices) -> tuple[NDArray[np.bool_], Indices]:
-        """In which cell each of some samples falls.
-
-        Args:
-            rows: intp[k], increasing sample indices.
-
-        Returns:
-            bool[k], which of the rows fall into a bucket, and for each of those its index into a flattened (s, m)
-            array.
-        """
-        starts = np.searchsorted(rows, self.bounds)
-        counts = np.diff(starts).reshape(-1)
-        # Each series' rows within the edges are one stretch: +1 where it begins, -1 where it ends.
-        turns = np.zeros(len(rows) + 1, np.intp)
-        np.add.at(turns, starts[:, 0], 1)
-        np.add.at(turns, starts[:, -1], -1)
-        return np.cumsum(turns[:-1]) > 0, np.repeat(np.arange(len(counts)), counts)
+    def _less_holes(self, total: Times, first: Indices, last: Indices) -> None:
+        """Take from each bucket what no sample of it holds between two of its samples."""
+        # A stop lies in the last filled bucket that begins at or before it; as its last sample it leaves no hole there.
+        place = np.searchsorted(first, self.stops, "right") - 1
+        inside = (place >= 0) & (self.stops < last[place]) if len(first) else np.zeros(len(self.stops), np.bool_)
+        stops = self.stops[inside]
+        hole = self.time[stops + 1] - self.time[stops] - self.length[stops]
+        np.subtract.at(total, self.ends.cell[place[inside]], hole)
 
 
-def following(time: Times, offsets: Offsets, edges: Times) -> Times:
-    """When the next sample of each sample's series comes.
+def gaps(time: Times, offsets: Offsets, edges: Times) -> Times:
+    """How long after each sample the next one of its series comes.
 
     Args:
-        time: int64[n].
+        time: int64[n], ns, increasing within each series.
         offsets: intp[s + 1].
         edges: int64[m + 1].
 
     Returns:
-        int64[n]; after a series' last sample its own time or the last edge, whichever is later.
+        int64[n], ns; after a series' last sample the time until the last edge, or 0.
     """
-    after = np.empty_like(time)
-    after[:-1] = time[1:]
+    gap = np.empty_like(time)
+    np.subtract(time[1:], time[:-1], out=gap[:-1])
     last = offsets[1:][offsets[1:] > offsets[:-1]] - 1
-    after[last] = np.maximum(time[last], edges[-1])
-    return after
+    gap[last] = np.maximum(edges[-1] - time[last], 0)
+    return gap
+
+
+def _with(stops: Indices, offsets: Offsets) -> Indices:
+    """The stops, with the last sample of each series among them."""
+    last = offsets[1:][offsets[1:] > offsets[:-1]] - 1
+    return np.unique(np.concatenate([stops, last]))

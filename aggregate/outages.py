@@ -8,11 +8,11 @@ from aggregate import presence
 from aggregate.edges import NS_PER_S
 from aggregate.event import counted, summed
 from aggregate.figures import Figures, Mask
-from aggregate.holds import Indices
 from aggregate.lines import Line
 from aggregate.partials import Column, Scope, Value, scope_of
 from aggregate.presence import said_of, state_coverage
 from aggregate.ragged import Offsets
+from aggregate.segments import Indices
 from aggregate.timeline import MAINTENANCE, OFFLINE, STATE, Marks, declared, seconds_by_code
 from aggregate.view import View, read
 from devices.kind import STATUS, Kind

@@ -8,7 +8,7 @@ import numpy as np
 from aggregate.edges import NS_PER_S
 from aggregate.event import Counts, counted, summed
 from aggregate.histogram import Histogram, histogram
-from aggregate.holds import Indices
+from aggregate.segments import Indices
 from devices.columns import Floats, Times
 
 

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from aggregate.histogram import Histogram
-from aggregate.holds import Indices
+from aggregate.segments import Indices
 from devices.columns import Floats, SeriesKey, Times
 from devices.inventory import Device
 from devices.kind import Kind, Table

@@ -1,5 +1,7 @@
 """Series of different lengths laid end to end, and where bucket edges fall in each of them."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,6 +9,9 @@ from devices.columns import Times
 
 Offsets = NDArray[np.intp]
 """Where each of s series begins in flat arrays: intp[s + 1], from 0 to n."""
+
+_LONG = 500
+"""Series of so many rows are worth a search of their own."""
 
 
 def kept(mask: NDArray[np.bool_], offsets: Offsets) -> Offsets:
@@ -33,12 +38,23 @@ def boundaries(time: Times, offsets: Offsets, edges: Times) -> Offsets:
     Returns:
         intp[s, m + 1], indices into the flat arrays: bucket j of series i holds rows `[i, j]` to before `[i, j + 1]`.
     """
+    series = len(offsets) - 1
+    if len(time) > _LONG * series:
+        return _by_search(time, offsets, edges)
     longest = int(np.diff(offsets).max(initial=0))
-    probes = (len(offsets) - 1) * len(edges) * longest.bit_length()
+    probes = series * len(edges) * longest.bit_length()
     # Measured: one probe, which jumps about in memory, costs about as much as counting one row.
     if probes > len(time):
         return _by_counting(time, offsets, edges)
     return _by_bisection(time, offsets, edges, longest)
+
+
+def _by_search(time: Times, offsets: Offsets, edges: Times) -> Offsets:
+    """Search series by series: what numpy does best where these are long."""
+    found = np.empty((len(offsets) - 1, len(edges)), np.intp)
+    for place, (begin, end) in enumerate(pairwise(offsets.tolist())):
+        np.add(np.searchsorted(time[begin:end], edges), begin, out=found[place])
+    return found
 
 
 def _by_bisection(time: Times, offsets: Offsets, edges: Times, longest: int) -> Offsets:

@@ -56,13 +56,14 @@ def seconds(holds: Holds, codes: Codes, labels: int) -> Floats:
     n = len(codes)
     begins = np.ones(n + 1, np.bool_)
     np.not_equal(codes[1:], codes[:-1], out=begins[1:n])
-    begins[1:n] |= holds.until[:-1] != holds.time[1:]
+    begins[holds.stops + 1] = True
     begins[holds.bounds] = True
     first = np.flatnonzero(begins[:n])
     inside, cell = holds.located(first)
     last = np.append(first[1:], n)[inside] - 1
     first = first[inside]
-    ns = holds.time[last] + holds.own_ns[last] - holds.time[first]
+    stop = holds.edges[1:][cell % max(holds.shape[1], 1)]
+    ns = np.minimum(holds.time[last] + holds.length[last], stop) - holds.time[first]
     shape = (*holds.shape, labels)
     total = np.bincount(cell * labels + codes[first], weights=ns, minlength=math.prod(shape))
     carried = holds.carry

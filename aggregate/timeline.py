@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from aggregate import state
-from aggregate.holds import Holds, Indices, following
+from aggregate.holds import Holds, gaps
+from aggregate.segments import Indices
 from aggregate.view import Mask
 from devices.columns import Coded, Codes, Floats, Times
 from devices.kind import STATUS_FIELDS
@@ -59,10 +60,10 @@ def seconds_by_code(  # noqa: PLR0913  (what is said, what is heard, and over wh
     sounded = last_heard >= begin
     online = spoken == ONLINE
     code = np.where(online, np.where(sounded, code[last_heard], ONLINE), spoken).astype(np.int32)
-    after = following(time, offsets, edges)
+    after = time + gaps(time, offsets, edges)
     lives = np.where(sounded, time[last_heard] + max_hold_ns, 0)
     until = np.where(online, np.clip(lives, time, after), after)
-    return state.seconds(Holds(time, until, offsets, edges), code, codes)
+    return state.seconds(Holds.until(time, until, offsets, edges), code, codes)
 
 
 def declared(column: Coded) -> Codes:

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregate.holds import Indices
 from aggregate.layout import FOREVER_NS, Layout
 from aggregate.partials import keys_of, scope_of
 from aggregate.ragged import kept
+from aggregate.segments import Indices
 from devices.columns import ABSENT, Batch, Coded, Floats, SeriesKey, Times
 from devices.errors import DeclarationError
 from devices.inventory import Device

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from aggregate import ragged
 from aggregate.counter import counter
-from aggregate.gauge import ends, gauge
+from aggregate.gauge import ends, gauge, summary
 from aggregate.holds import Holds
 from aggregate.state import state
 from devices.columns import Times
@@ -177,6 +177,13 @@ def test_a_register_that_falls_at_every_sample_counts_each_new_value() -> None:
     np.testing.assert_array_equal(partials.increase, [[4 + 3 + 2 + 1]])
 
 
+@pytest.mark.parametrize("after", [1e-12, 0.0, 0.5])
+def test_what_a_register_shows_after_a_reset_loses_no_digits(after: float) -> None:
+    time, edges = np.arange(4, dtype=np.int64) * 10**9, np.array([0, 4], np.int64) * 10**9
+    partials = counter(time, np.array([1e9, 1e9, after, after]), np.array([0, 4]), edges, 10**9)
+    assert partials.increase.tolist() == [[after]]
+
+
 def test_integrals_do_not_cancel() -> None:
     # A running sum over the first series would drown the second in its rounding.
     time = np.tile(np.arange(1000, dtype=np.int64) * 10**9, 2)
@@ -197,3 +204,19 @@ def test_series_without_samples_are_unobserved(series: int) -> None:
 
 def _s(seconds: list[int]) -> Times:
     return np.array(seconds, np.int64) * 10**9
+
+
+@given(cases())
+def test_summaries_are_those_of_the_samples_in_each_bucket(case: Case) -> None:
+    found = summary(case.holds, case.flat_values)
+    for row, (times, values) in enumerate(zip(case.series, case.values, strict=True)):
+        for bucket in range(len(case.edge_list) - 1):
+            inside = [
+                value
+                for time, value in zip(times, values, strict=True)
+                if reference.bucket_of(time, case.edge_list) == bucket
+            ]
+            assert found.count[row, bucket] == len(inside)
+            np.testing.assert_allclose(found.total[row, bucket], sum(inside), rtol=1e-12, atol=1e-9)
+            assert found.low[row, bucket] == min(inside, default=np.inf)
+            assert found.high[row, bucket] == max(inside, default=-np.inf)
