@@ -156,8 +156,11 @@ class Fleet:
         finally:
             for link in self._links:
                 link.connection.close()
-        if self._truth is not None:
+        if self._truth is not None and not self._stopping.is_set():
             self._truth.finish(start_ms=options.start_ms, stop_ms=self._now_ms(feed), seed=options.seed)
+        elif self._truth is not None:
+            # What was made and not sent has happened to nobody.
+            self._report.say("the run was stopped before its end: the truth is not whole, and cannot be scored")
         return self._tally.summary(boot=self._boot, seed=options.seed, seconds=time.monotonic() - began)
 
     def _turn(self, feed: Feed) -> None:

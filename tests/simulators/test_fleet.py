@@ -5,22 +5,27 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pytest
 
 from devices.columns import NS_PER_MS
+from devices.errors import SettingsError
 from devices.inventory import Inventory
 from devices.payloads import Schemas
 from devices.registry import Registry
 from devices.topics import Topic
 from mqtt.options import BrokerOptions
+from scoring.truth import Truth
 from simulators.behaviour import Behaviour
+from simulators.faults.options import FaultRates
 from simulators.fleet import Fleet
 from simulators.options import Connections, FleetOptions, selected
 from simulators.source import Source
 from simulators.tally import Summary
+from simulators.truth import TruthFolder
 from tests.services import Mosquitto, free_port
 from tests.simulators.conftest import HOUR_MS, at
 from tests.simulators.listener import Listener
@@ -98,9 +103,9 @@ class Maker:
         self.parts = registry, behaviours
         self.lines = Lines()
 
-    def fleet(self, broker: Mosquitto, options: FleetOptions = OPTIONS) -> Running:
+    def fleet(self, broker: Mosquitto, options: FleetOptions = OPTIONS, truth: TruthFolder | None = None) -> Running:
         address = BrokerOptions(host=broker.host, port=broker.port, timeout_s=5)
-        return Running(Fleet(options, address, self.inventory, *self.parts, self.lines))
+        return Running(Fleet(options, address, self.inventory, *self.parts, self.lines, truth))
 
     def expected(self, options: FleetOptions = OPTIONS) -> set[tuple[str, str, str, int]]:
         """Table, device, part and time of all telemetry and events of a run."""
@@ -261,6 +266,39 @@ def test_stop_does_not_wait_for_ever(broker: Mosquitto, maker: Maker) -> None:
     assert summary.acknowledged == {}
     assert summary.last_ms is None
     assert maker.lines.said("left without acknowledgement")
+
+
+def test_with_all_faults_the_truth_holds_what_was_published(broker: Mosquitto, maker: Maker, tmp_path: Path) -> None:
+    # The listener reads all as JSON: nothing malformed.
+    options = replace(OPTIONS, faults=replace(FaultRates.parse("all"), malformed=0.0))
+    with Listener(broker) as listener, TruthFolder(tmp_path / "truth") as truth:
+        with maker.fleet(broker, options, truth) as running:
+            listener.until(lambda: running.ended)
+            published = running.result().published
+        assert running.result().acknowledged == published
+    found = Truth(tmp_path / "truth")
+    registry, _ = maker.parts
+    rows = {
+        table.measurement: sum(
+            len(series.times)
+            for tables in found.compounds(kind).values()
+            for series in tables.get(table.name, {}).values()
+        )
+        for kind in registry.values()
+        for table in kind.tables.values()
+    }
+    assert {name: count for name, count in rows.items() if count} == published
+    assert not maker.lines.said("not whole")
+
+
+def test_the_truth_of_a_run_that_was_stopped_is_not_whole(broker: Mosquitto, maker: Maker, tmp_path: Path) -> None:
+    with TruthFolder(tmp_path / "truth") as truth, maker.fleet(broker, replace(OPTIONS, flush_s=0.5), truth) as running:
+        wait_for(lambda: maker.lines.said("0x10"))  # nobody subscribes
+        running.fleet.stop()
+        running.result()
+    assert maker.lines.said("not whole")
+    with pytest.raises(SettingsError, match="holds no truth"):
+        Truth(tmp_path / "truth")
 
 
 def test_a_clock_that_runs_ahead_is_said(broker: Mosquitto, maker: Maker) -> None:
