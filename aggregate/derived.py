@@ -6,15 +6,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from aggregate.edges import NS_PER_S, Every, bucket_edges
+from aggregate.edges import NS_PER_S, Every, clock_edges
 from aggregate.figures import HEARD, Figures, Mask
 from aggregate.lines import Line
 from devices.columns import Floats, Times
 from devices.statistics import Statistic
 
 _HOUR = Every.parse("1h")
-_MOST = 9_000
-"""So many hours at once are fewer than `bucket_edges` makes at most."""
 
 
 def ratio(figures: Figures, statistic: Statistic) -> Iterator[Line]:
@@ -38,9 +36,8 @@ def difference(figures: Figures, statistic: Statistic) -> Iterator[Line]:
 
 def hours(_statistic: Statistic, edges: Times, tz: ZoneInfo) -> Times:
     """Every full hour of the wall clock between the edges."""
-    span = _MOST * _HOUR.seconds * NS_PER_S
-    starts = range(int(edges[0]), int(edges[-1]), span)
-    return np.concatenate([bucket_edges(start, min(start + span, int(edges[-1])), _HOUR, tz) for start in starts])
+    first, last = int(edges[0]), int(edges[-1])
+    return np.unique(np.concatenate([[first], clock_edges(first, last, _HOUR, tz), [last]]))
 
 
 def peak(figures: Figures, statistic: Statistic) -> Iterator[Line]:

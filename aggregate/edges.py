@@ -102,6 +102,22 @@ def bucket_edges(start_ns: int, stop_ns: int, every: Every, tz: ZoneInfo) -> Tim
     return np.concatenate([[start_ns], inner, [stop_ns]]).astype(np.int64)
 
 
+def clock_edges(start_ns: int, stop_ns: int, every: Every, tz: ZoneInfo) -> Times:
+    """The edges on the local wall clock from `start_ns` to `stop_ns`, both included where they are on it.
+
+    Args:
+        start_ns: from here on.
+        stop_ns: up to here.
+        every: length of a bucket.
+        tz: whose wall clock.
+
+    Returns:
+        int64[n], increasing; however many there are.
+    """
+    found = _instants(start_ns, max(start_ns, stop_ns), every, tz)
+    return found[(found >= start_ns) & (found <= stop_ns)]
+
+
 def daily_instants(start_ns: int, stop_ns: int, hour: int, tz: ZoneInfo) -> Times:
     """Every instant at which the local wall clock reaches `hour`.
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from aggregate import balance, derived, durations, events, filling, outages, presence, reads, sampled
-from aggregate.edges import daily_instants
+from aggregate.edges import NS_PER_S, daily_instants
 from aggregate.figures import Figures
 from aggregate.lines import Line
 from aggregate.partials import Column, Value
@@ -33,6 +33,7 @@ class Reduction:
         partials: makes them of the rows in a view; may make more.
         finish: makes a statistic's lines of them.
         grid: the instants at which buckets must be cut for this, beside their edges; None where there are none.
+        after_ns: how long after a bucket's end its partials may still matter, for the figures of later buckets.
     """
 
     columns: Callable[[Kind, Statistic], Iterator[Column]]
@@ -40,6 +41,7 @@ class Reduction:
     partials: Callable[[View, Statistic], Mapping[str, Value]]
     finish: Callable[[Figures, Statistic], Iterator[Line]]
     grid: Grid | None = None
+    after_ns: int = 0
 
 
 def basic(kind: Kind, statistics: Sequence[Statistic]) -> tuple[Statistic, ...]:
@@ -91,6 +93,10 @@ def _none(_of: Kind | Span, _statistic: Statistic) -> Iterator[Any]:
     yield from ()
 
 
+_DAY_NS = 86_400 * NS_PER_S
+_UNTIL_ANCHOR_NS = _DAY_NS + 3 * 3600 * NS_PER_S
+"""Anchors lie a day apart, and a few hours more where clocks go back."""
+
 _DERIVED = (_none, _none, _nothing)
 _LEVEL = (sampled.level_columns, reads.held, sampled.level_partials)
 _STATE = (sampled.state_columns, reads.held, sampled.state_partials)
@@ -109,9 +115,11 @@ REDUCTIONS: Mapping[Reducer, Reduction] = MappingProxyType(
         ),
         Reducer.COUNT: Reduction(events.count_columns, reads.events, events.count_partials, events.count),
         Reducer.TOTAL: Reduction(events.total_columns, reads.events, events.total_partials, events.total),
-        Reducer.BALANCE: Reduction(balance.columns, reads.movements, balance.partials, balance.balance, _anchors),
+        Reducer.BALANCE: Reduction(
+            balance.columns, reads.movements, balance.partials, balance.balance, _anchors, _UNTIL_ANCHOR_NS
+        ),
         Reducer.BOUND: Reduction(
-            balance.bound_columns, reads.numbered, balance.bound_partials, balance.bound, _anchors
+            balance.bound_columns, reads.numbered, balance.bound_partials, balance.bound, _anchors, _UNTIL_ANCHOR_NS
         ),
         Reducer.MEAN_DURATION: Reduction(*_MEAN, durations.mean),
         Reducer.QUANTILE: Reduction(*_QUANTILE, durations.quantile),
@@ -127,6 +135,7 @@ REDUCTIONS: Mapping[Reducer, Reduction] = MappingProxyType(
             filling.forecast_partials,
             filling.time_to_full,
             filling.days_before,
+            filling.DAYS * _DAY_NS,
         ),
         Reducer.ONLINE: Reduction(*_PRESENCE, presence.online),
         Reducer.OFFLINE_SECONDS: Reduction(*_PRESENCE, presence.offline_seconds),

@@ -34,24 +34,43 @@ class KindAnswer(Model):
     """What is known about the devices of one kind."""
 
     title: Title
-    devices: Annotated[int, Field(description="Devices of the kind in the compound")]
+    devices: Annotated[int, Field(description="Devices of the kind that the figures are about")]
     statistics: Annotated[dict[str, StatisticAnswer], Field(description="By name")]
 
 
-class StatisticsAnswer(Model):
-    """Statistics of one compound over one span."""
+class Period(Model):
+    """Statistics over one span."""
 
-    compound: str
-    name: Title
-    group: Group
-    timezone: str
     start: Time
     stop: Annotated[Time, Field(description="End of the span, not in it")]
-    every: str
     buckets: Annotated[
         list[str], Field(description="Start of each bucket; it ends where the next starts, or at `stop`")
     ]
     kinds: Annotated[dict[str, KindAnswer], Field(description="By kind")]
+
+
+class _Statistics(Period):
+    name: Title
+    group: Group
+    timezone: str
+    every: str
+    previous: Annotated[
+        Period | None, Field(description="With `compare=previous`: the same over the period before, else null")
+    ] = None
+
+
+class StatisticsAnswer(_Statistics):
+    """Statistics of one compound, or of some of its devices, over one span."""
+
+    compound: str
+    building: Annotated[str | None, Field(description="The building that was asked for")] = None
+    device: Annotated[str | None, Field(description="The device that was asked for")] = None
+
+
+class FleetAnswer(_Statistics):
+    """Statistics of all compounds together over one span."""
+
+    compounds: Annotated[int, Field(description="How many compounds there are")]
 
 
 class ReadingModel(Model):

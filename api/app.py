@@ -39,6 +39,7 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
     *,
     ingest_health: IngestHealth | None = None,
     ledger: Ledger | None = None,
+    rolled: Store | None = None,
     clock: Clock = time.time_ns,
 ) -> FastAPI:
     """Build the application.
@@ -50,12 +51,15 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
         store: where the rows are; it stays the caller's to close.
         ingest_health: reasons why ingest cannot work, none while it can; None where it runs elsewhere.
         ledger: reads the ledger; None where it is out of reach.
+        rolled: where the rollups are; None where there are none. It stays the caller's to close.
         clock: the present, in nanoseconds since the epoch.
 
     Returns:
         An ASGI application. Its service is `app.state.service`, for callers of the same process.
     """
-    service = Service(options, inventory, kinds, store, ingest_health=ingest_health, ledger=ledger, clock=clock)
+    service = Service(
+        options, inventory, kinds, store, ingest_health=ingest_health, ledger=ledger, rolled=rolled, clock=clock
+    )
     app = FastAPI(
         title="Courtyard",
         version=VERSION,

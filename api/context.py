@@ -8,6 +8,7 @@ from api.times import Clock, shown
 from devices.errors import NotFoundError, QueryError
 from devices.inventory import Compound, Device, Inventory
 from devices.kind import Kind
+from rollups.reader import Reader
 from store.protocol import Store
 
 
@@ -20,6 +21,7 @@ class Context:
         inventory: which compounds and devices there are.
         kinds: how each kind is declared.
         store: where the rows are.
+        reader: makes statistics of rows and rollups.
         clock: the present.
     """
 
@@ -27,6 +29,7 @@ class Context:
     inventory: Inventory
     kinds: Mapping[str, Kind]
     store: Store
+    reader: Reader
     clock: Clock
 
     def compound(self, name: str) -> Compound:
@@ -44,6 +47,15 @@ class Context:
         if found is None:
             raise NotFoundError(f"there is no device {shown(name)}; /v1/devices lists them", code="unknown_device")
         return found
+
+    def building(self, compound: Compound, name: str) -> str:
+        """The building of a compound that a parameter names; a `QueryError` that says which there are."""
+        if name not in map(str, range(1, compound.buildings + 1)):
+            raise QueryError(
+                f"building={shown(name)}: {compound.id} has buildings 1 to {compound.buildings}",
+                code="unknown_building",
+            )
+        return name
 
     def kind(self, name: str) -> Kind:
         """The kind that a parameter names; a `QueryError` that lists them where there is none."""

@@ -9,7 +9,7 @@ from api.connection import RECENT_DAYS, Connection, State, connections
 from api.context import Context
 from api.models import DeviceDetail, DeviceList, DeviceSummary, FieldModel, LatestReading, PartModel, Title
 from api.rows import parts, records
-from api.times import NS_PER_DAY, NS_PER_S, rfc3339, shown
+from api.times import NS_PER_DAY, NS_PER_S, rfc3339
 from devices.columns import Batch
 from devices.errors import QueryError
 from devices.inventory import Device
@@ -133,17 +133,10 @@ def _matching(context: Context, question: DevicesQuestion) -> Sequence[Device]:
     else:
         compound = context.compound(question.compound)
         devices = compound.devices
-        if question.building is not None and question.building not in _buildings(compound.buildings):
-            raise QueryError(
-                f"building={shown(question.building)}: {compound.id} has buildings 1 to {compound.buildings}",
-                code="unknown_building",
-            )
+        if question.building is not None:
+            context.building(compound, question.building)
     return [
         device
         for device in devices
         if device.kind in kinds and (question.building is None or device.building == question.building)
     ]
-
-
-def _buildings(number: int) -> frozenset[str]:
-    return frozenset(str(building + 1) for building in range(number))

@@ -1,6 +1,7 @@
 """What a caller may send: the parameters of each route. Unknown ones are refused, so that a typo is not ignored."""
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -99,8 +100,8 @@ class ReadingsParams(_Params):
         )
 
 
-class StatisticsParams(_Params):
-    """Parameters of the statistics of a compound."""
+class FleetParams(_Params):
+    """Parameters of statistics."""
 
     start: _Start = None
     stop: _Stop = None
@@ -113,7 +114,32 @@ class StatisticsParams(_Params):
         ),
     ] = "1h"
     kind: _Kinds = []
+    statistic: Annotated[
+        list[str], Field(max_length=200, description="Name of a statistic; may be given several times. Default: all")
+    ] = []
+    compare: Annotated[
+        Literal["previous"] | None,
+        Field(description="`previous`: the same over the period before, as long; of whole months, as many months"),
+    ] = None
 
     def question(self) -> StatisticsQuestion:
         """As the service asks it."""
-        return StatisticsQuestion(start=self.start, stop=self.stop, every=self.every, kinds=tuple(self.kind))
+        return StatisticsQuestion(
+            start=self.start,
+            stop=self.stop,
+            every=self.every,
+            kinds=tuple(self.kind),
+            statistics=tuple(self.statistic),
+            compare=self.compare is not None,
+        )
+
+
+class StatisticsParams(FleetParams):
+    """Parameters of the statistics of a compound."""
+
+    building: Annotated[str | None, Field(max_length=16, description="Only devices of this building")] = None
+    device: Annotated[str | None, Field(max_length=64, description="Only this device, by its id")] = None
+
+    def question(self) -> StatisticsQuestion:
+        """As the service asks it."""
+        return replace(super().question(), building=self.building, device=self.device)

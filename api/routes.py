@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from api import pages
-from api.answers import ReadingsAnswer, StatisticsAnswer
+from api.answers import FleetAnswer, ReadingsAnswer, StatisticsAnswer
 from api.auth import Guard
 from api.ledger import LedgerAnswer
 from api.metrics import CONTENT_TYPE, Metrics
@@ -22,7 +22,15 @@ from api.models import (
     Overview,
     StatisticList,
 )
-from api.questions import CatalogueParams, DevicesParams, LedgerParams, NoParams, ReadingsParams, StatisticsParams
+from api.questions import (
+    CatalogueParams,
+    DevicesParams,
+    FleetParams,
+    LedgerParams,
+    NoParams,
+    ReadingsParams,
+    StatisticsParams,
+)
 from api.service import Service
 from devices.statistics import Group
 
@@ -62,6 +70,21 @@ def data_router(service: Service, guard: Guard) -> APIRouter:  # noqa: C901  (on
     def get_availability(compound: str, params: Annotated[StatisticsParams, Query()]) -> Response:
         """Whether things work: online, offline, outages, faults."""
         return _json(service.statistics(compound, Group.AVAILABILITY, params.question()))
+
+    @router.get("/v1/fleet/occupancy", tags=["statistics"], response_model=FleetAnswer)
+    def get_fleet_occupancy(params: Annotated[FleetParams, Query()]) -> Response:
+        """Occupancy of all compounds together."""
+        return _json(service.fleet(Group.OCCUPANCY, params.question()))
+
+    @router.get("/v1/fleet/usage", tags=["statistics"], response_model=FleetAnswer)
+    def get_fleet_usage(params: Annotated[FleetParams, Query()]) -> Response:
+        """Usage of all compounds together."""
+        return _json(service.fleet(Group.USAGE, params.question()))
+
+    @router.get("/v1/fleet/availability", tags=["statistics"], response_model=FleetAnswer)
+    def get_fleet_availability(params: Annotated[FleetParams, Query()]) -> Response:
+        """Availability of all compounds together."""
+        return _json(service.fleet(Group.AVAILABILITY, params.question()))
 
     @router.get("/v1/devices", tags=["devices"], response_model=DeviceList)
     def list_devices(params: Annotated[DevicesParams, Query()]) -> Response:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import structlog
 
 from api import catalogue, inventory, readings, statistics
-from api.answers import ReadingsAnswer, StatisticsAnswer
+from api.answers import FleetAnswer, ReadingsAnswer, StatisticsAnswer
 from api.context import Context
 from api.errors import BusyError, LedgerAwayError, NotReadyError
 from api.held import Held
@@ -33,6 +33,7 @@ from devices.errors import StoreError
 from devices.inventory import Inventory
 from devices.kind import Kind
 from devices.statistics import Group
+from rollups.reader import Reader
 from store.protocol import Store
 
 IngestHealth = Callable[[], Sequence[str]]
@@ -53,6 +54,7 @@ class Service:
         *,
         ingest_health: IngestHealth | None = None,
         ledger: Ledger | None = None,
+        rolled: Store | None = None,
         clock: Clock = time.time_ns,
     ) -> None:
         """Answer from `store` and the declarations.
@@ -64,9 +66,17 @@ class Service:
             store: where the rows are.
             ingest_health: asked by `ready`; None where ingest runs elsewhere.
             ledger: reads the ledger; None where it is out of reach.
+            rolled: where the rollups are; None where there are none.
             clock: the present.
         """
-        self._context = Context(options=options, inventory=inventory, kinds=kinds, store=store, clock=clock)
+        self._context = Context(
+            options=options,
+            inventory=inventory,
+            kinds=kinds,
+            store=store,
+            reader=Reader(store, rolled, inventory),
+            clock=clock,
+        )
         self._ingest_health = ingest_health
         self._ledger = ledger
         self._heavy = threading.BoundedSemaphore(options.heavy_at_once)
@@ -122,6 +132,11 @@ class Service:
         compound = self._context.compound(name)
         with self._one_of_few():
             return statistics.answer(self._context, compound, group, question)
+
+    def fleet(self, group: Group, question: StatisticsQuestion) -> FleetAnswer:
+        """Statistics of all compounds together; raises QueryError, StoreError, BusyError."""
+        with self._one_of_few():
+            return statistics.fleet(self._context, group, question)
 
     def ledger(self, device: str | None, limit: int) -> LedgerAnswer:
         """What became of everything received; raises NotFoundError, LedgerAwayError, BusyError."""

@@ -1,29 +1,29 @@
-"""Statistics of compounds: what to read, how much of it at once, and what the core makes of it."""
+"""Statistics of compounds, of some of their devices, and of all together."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aggregate.edges import Every, bucket_edges
-from aggregate.evaluate import evaluate
-from aggregate.lines import Line, Result
-from aggregate.requirements import requirements
-from api.answers import KindAnswer, LineModel, StatisticAnswer, StatisticsAnswer
+from aggregate.evaluate import results_of
+from aggregate.lines import Result
+from aggregate.reducers import basic, grid
+from api.answers import FleetAnswer, KindAnswer, LineModel, Period, StatisticAnswer, StatisticsAnswer
 from api.context import Context
 from api.models import Title
 from api.rows import finite
-from api.times import NS_PER_DAY, parse_span, rfc3339
+from api.times import Span, before, parse_span, rfc3339, rfc3339_all, shown
 from devices.availability import statistics_of
-from devices.columns import Batch, Times
-from devices.inventory import Compound
+from devices.errors import NotFoundError, QueryError
+from devices.inventory import RESERVED, Compound, Device
 from devices.kind import Kind
 from devices.statistics import Group, Statistic
-from store.protocol import Query
+from rollups.reader import Question
 
-_CHUNK_NS = 31 * NS_PER_DAY
-"""Rows of about this long are in memory at a time, unless one bucket is longer."""
+_JUST_NOW_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,84 +34,99 @@ class StatisticsQuestion:
         start: first instant, as the caller wrote it.
         stop: end, as the caller wrote it.
         every: length of a bucket, as the caller wrote it.
-        kinds: names of kinds; none means each that the compound has devices of.
+        kinds: names of kinds; none means each that there are devices of.
+        statistics: names of statistics; none means all.
+        building: only the devices of this building.
+        device: only this device.
+        compare: whether the period before is asked for too.
     """
 
     start: str | None
     stop: str | None
     every: str
-    kinds: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
+    statistics: tuple[str, ...] = ()
+    building: str | None = None
+    device: str | None = None
+    compare: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Scope:
+    """Whose statistics are asked for.
+
+    Attributes:
+        devices: all of them.
+        tz: their time zone.
+        attributes: the numbers that balances begin with.
+        compound: as `rollups.reader.Question` has it.
+    """
+
+    devices: Sequence[Device]
+    tz: ZoneInfo
+    attributes: Mapping[str, float]
+    compound: str | None
 
 
 def answer(context: Context, compound: Compound, group: Group, question: StatisticsQuestion) -> StatisticsAnswer:
-    """Statistics of one compound over one span.
+    """Statistics of one compound, or of some of its devices, over one span.
 
     Args:
         context: the world.
         compound: whose.
         group: occupancy, usage or availability.
-        question: which span, buckets and kinds.
+        question: which span, buckets, kinds and devices.
 
     Returns:
         The figures. Buckets that have not begun yet are unobserved, whatever they hold.
 
     Raises:
-        QueryError: a bad span, bucket length or kind.
+        QueryError: a bad span, bucket length, kind, statistic or building.
+        NotFoundError: the compound has no such device.
         StoreError: the store failed.
     """
-    tz, now_ns = compound.timezone, context.clock()
-    kinds = [context.kind(name) for name in dict.fromkeys(question.kinds)]
-    if not kinds:
-        kinds = [kind for kind in context.kinds.values() if compound.of_kind(kind.name)]
-    every = Every.parse(question.every)
-    span = parse_span(question.start, question.stop, now_ns=now_ns, tz=tz, max_days=context.options.max_span_days)
-    edges = bucket_edges(span.start_ns, span.stop_ns, every, tz)
-    begun = edges[:-1] < now_ns
+    scope = _scope(context, compound, question)
+    period, previous = _periods(context, scope, group, question)
     return StatisticsAnswer(
+        **dict(period),
         compound=compound.id,
+        building=question.building,
+        device=question.device,
         name=Title.of(compound.name),
         group=group,
-        timezone=tz.key,
-        start=rfc3339(span.start_ns, tz),
-        stop=rfc3339(span.stop_ns, tz),
+        timezone=scope.tz.key,
         every=question.every,
-        buckets=[rfc3339(edge, tz) for edge in edges[:-1].tolist()],
-        kinds={
-            kind.name: KindAnswer(
-                title=Title.of(kind.title),
-                devices=len(compound.of_kind(kind.name)),
-                statistics={
-                    result.statistic.name: _statistic(result, begun)
-                    for result in over_span(context, compound, kind, statistics_of(kind, group), edges)
-                },
-            )
-            for kind in kinds
-        },
+        previous=previous,
     )
 
 
-def over_span(
-    context: Context, compound: Compound, kind: Kind, statistics: Sequence[Statistic], edges: Times
-) -> list[Result]:
-    """Evaluate statistics of one kind in one compound, a month of rows at a time.
+def fleet(context: Context, group: Group, question: StatisticsQuestion) -> FleetAnswer:
+    """Statistics of all compounds together over one span; see `answer`.
 
-    Args:
-        context: the world.
-        compound: whose.
-        kind: of what.
-        statistics: which.
-        edges: int64[m + 1], ns.
-
-    Returns:
-        One result per statistic, in their order, with m values a line.
+    Raises:
+        QueryError: as for `answer`; or the compounds lie in several time zones, so that they share no days.
+        StoreError: the store failed.
     """
-    if not statistics:
-        return []
-    chunks = [
-        _evaluate(compound, kind, statistics, _read(context, kind, statistics, part, compound), part)
-        for part in _chunks(edges)
-    ]
-    return [_joined(results) for results in zip(*chunks, strict=True)]
+    compounds = context.inventory.compounds.values()
+    zones = {each.timezone for each in compounds}
+    if len(zones) != 1:
+        raise QueryError("the compounds lie in several time zones; ask for each of them", code="several_time_zones")
+    scope = _Scope(
+        devices=tuple(context.inventory.devices.values()),
+        tz=zones.pop(),
+        attributes=context.inventory.attributes,
+        compound=RESERVED,
+    )
+    period, previous = _periods(context, scope, group, question)
+    return FleetAnswer(
+        **dict(period),
+        compounds=len(compounds),
+        name=Title.of(context.inventory.name),
+        group=group,
+        timezone=scope.tz.key,
+        every=question.every,
+        previous=previous,
+    )
 
 
 def at_present(
@@ -129,97 +144,126 @@ def at_present(
         By compound id: the results of each kind that it has devices of, with one value a line.
     """
     found: dict[str, list[tuple[Kind, Result]]] = {compound.id: [] for compound in compounds}
-    edges = np.array([now_ns - 1_000_000_000, now_ns], np.int64)
+    edges = np.array([now_ns - _JUST_NOW_NS, now_ns], np.int64)
     wanted = [context.inventory.compounds[name] for name in found]
     for kind in context.kinds.values():
         statistics = statistics_of(kind, group)
         having = [compound for compound in wanted if compound.of_kind(kind.name)]
         for zone in dict.fromkeys(compound.timezone for compound in having) if statistics else ():
             members = [compound for compound in having if compound.timezone == zone]
-            tables = _read(context, kind, statistics, edges, *members)
-            split = {name: _by_compound(batch) for name, batch in tables.items()}
+            devices = [device for compound in members for device in compound.of_kind(kind.name)]
+            cut = grid(kind, statistics, edges, zone)
+            partials = context.reader.partials(kind, statistics, devices, cut, zone)
             for compound in members:
-                own = {
-                    name: split[name].get(compound.id, Batch.empty(batch.table, batch.columns))
-                    for name, batch in tables.items()
-                }
-                results = _evaluate(compound, kind, statistics, own, edges)
+                mine = compound.of_kind(kind.name)
+                results = results_of(
+                    kind, statistics, mine, partials.only(mine), edges, tz=zone, attributes=compound.attributes
+                )
                 found[compound.id] += [(kind, result) for result in results]
     return found
 
 
-def _read(
-    context: Context, kind: Kind, statistics: Sequence[Statistic], edges: Times, *compounds: Compound
-) -> dict[str, Batch]:
-    """The rows that `statistics` need of compounds of one time zone, by table."""
-    names = tuple(compound.id for compound in compounds)
-    every = len(names) == len(context.inventory.compounds)
-    return {
-        need.table.name: context.store.read(
-            Query(
-                table=need.table,
-                start_ns=need.start_ns,
-                stop_ns=need.stop_ns,
-                compounds=None if every else names,
-                fields=need.fields,
-                before_ns=need.before_ns,
+def _scope(context: Context, compound: Compound, question: StatisticsQuestion) -> _Scope:
+    devices: Sequence[Device] = compound.devices
+    if question.device is not None:
+        device = context.device(question.device)
+        if device.compound != compound.id:
+            raise NotFoundError(
+                f"device={shown(question.device)} stands in {device.compound}, not in {compound.id}",
+                code="unknown_device",
             )
-        )
-        for need in requirements(kind, statistics, edges, compounds[0].timezone)
-    }
-
-
-def _evaluate(
-    compound: Compound, kind: Kind, statistics: Sequence[Statistic], tables: Mapping[str, Batch], edges: Times
-) -> list[Result]:
-    attributes = {
-        "buildings": float(compound.buildings),
-        "residents": float(compound.residents),
-        "parking_spaces": float(compound.parking_spaces),
-        "households_heated": float(compound.households_heated),
-    }
-    return evaluate(
-        kind, statistics, compound.of_kind(kind.name), tables, edges, tz=compound.timezone, attributes=attributes
+        devices = (device,)
+    if question.building is not None:
+        building = context.building(compound, question.building)
+        devices = [device for device in devices if device.building == building]
+    whole = question.device is None and question.building is None
+    return _Scope(
+        devices=devices,
+        tz=compound.timezone,
+        attributes=compound.attributes,
+        compound=compound.id if whole else None,
     )
 
 
-def _chunks(edges: Times) -> Iterator[Times]:
-    """Cut the buckets where a month of rows is full; neighbours share an edge."""
-    first = 0
-    while first < len(edges) - 1:
-        last = int(np.searchsorted(edges, edges[first] + _CHUNK_NS, "right")) - 1
-        last = max(last, first + 1)
-        yield edges[first : last + 1]
-        first = last
+def _periods(
+    context: Context, scope: _Scope, group: Group, question: StatisticsQuestion
+) -> tuple[Period, Period | None]:
+    """The span that is asked about, and the one before."""
+    now_ns, every = context.clock(), Every.parse(question.every)
+    asked = _asked(context, scope, group, question)
+    span = parse_span(question.start, question.stop, now_ns=now_ns, tz=scope.tz, max_days=context.options.max_span_days)
+    period = _period(context, scope, asked, span, every, now_ns)
+    if not question.compare:
+        return period, None
+    return period, _period(context, scope, asked, before(span, scope.tz), every, now_ns)
 
 
-def _joined(results: Sequence[Result]) -> Result:
-    """The results of consecutive buckets as one; their lines are declared, so all have the same."""
-    if len(results) == 1:
-        return results[0]
-    lines = [
-        Line(
-            lines[0].label,
-            np.concatenate([line.values for line in lines]),
-            np.concatenate([line.coverage for line in lines]),
+def _asked(
+    context: Context, scope: _Scope, group: Group, question: StatisticsQuestion
+) -> list[tuple[Kind, tuple[Statistic, ...]]]:
+    """The kinds and statistics that are asked for."""
+    kinds = [context.kind(name) for name in dict.fromkeys(question.kinds)]
+    if not kinds:
+        there = {device.kind for device in scope.devices}
+        kinds = [kind for kind in context.kinds.values() if kind.name in there]
+    names = set(question.statistics)
+    known = {each.name for kind in kinds for each in statistics_of(kind, group)}
+    if unknown := sorted(names - known):
+        raise QueryError(
+            f"statistic={shown(unknown[0])} is none of the {group} statistics here; "
+            f"send one of {', '.join(sorted(known))}",
+            code="unknown_statistic",
         )
-        for lines in zip(*(result.lines for result in results), strict=True)
-    ]
-    return Result(results[0].statistic, tuple(lines))
+    return [(kind, tuple(_served(kind, group, names, whole=scope.compound is not None))) for kind in kinds]
 
 
-def _by_compound(batch: Batch) -> dict[str, Batch]:
-    """The rows of each compound, as batches of their own."""
-    names = [key.compound for key in batch.keys]
-    found: dict[str, Batch] = {}
-    for name in dict.fromkeys(names):
-        mine = [series for series, owner in enumerate(names) if owner == name]
-        place = np.full(len(names), -1, np.int32)
-        place[mine] = np.arange(len(mine), dtype=np.int32)
-        rows = batch.take(place[batch.series] >= 0)
-        keys = tuple(batch.keys[series] for series in mine)
-        found[name] = Batch(batch.table, keys, place[rows.series], rows.time, rows.columns)
-    return found
+def _served(kind: Kind, group: Group, names: set[str], *, whole: bool) -> Iterable[Statistic]:
+    """The statistics of a kind; a balance is about all devices of a compound, and means nothing for some of them."""
+    for each in statistics_of(kind, group):
+        balanced = any(one.base is not None for one in basic(kind, [each]))
+        if (not names or each.name in names) and (whole or not balanced):
+            yield each
+        elif each.name in names:
+            raise QueryError(
+                f"statistic={each.name!r} is about whole compounds; leave building and device out",
+                code="whole_compounds",
+            )
+
+
+def _period(  # noqa: PLR0913, PLR0917  (whose statistics, and over what)
+    context: Context,
+    scope: _Scope,
+    asked: Sequence[tuple[Kind, tuple[Statistic, ...]]],
+    span: Span,
+    every: Every,
+    now_ns: int,
+) -> Period:
+    edges = bucket_edges(span.start_ns, span.stop_ns, every, scope.tz)
+    begun = edges[:-1] < now_ns
+    kinds = {}
+    for kind, statistics in asked:
+        devices = tuple(device for device in scope.devices if device.kind == kind.name)
+        question = Question(
+            kind=kind,
+            statistics=statistics,
+            devices=devices,
+            edges=edges,
+            tz=scope.tz,
+            attributes=scope.attributes,
+            compound=scope.compound,
+        )
+        results = context.reader.results(question) if statistics else []
+        kinds[kind.name] = KindAnswer(
+            title=Title.of(kind.title),
+            devices=len(devices),
+            statistics={result.statistic.name: _statistic(result, begun) for result in results},
+        )
+    return Period(
+        start=rfc3339(span.start_ns, scope.tz),
+        stop=rfc3339(span.stop_ns, scope.tz),
+        buckets=rfc3339_all(edges[:-1], scope.tz),
+        kinds=kinds,
+    )
 
 
 def _statistic(result: Result, begun: NDArray[np.bool_]) -> StatisticAnswer:

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+from devices.columns import Times
 from devices.errors import QueryError
 
 Clock = Callable[[], int]
@@ -33,6 +34,7 @@ _UNIT_NS = MappingProxyType(
 # Below each bound a number counts in that unit: 1e11 s is the year 5138, 1e11 ms is 1973.
 _EPOCH_UNITS = ((10**11, NS_PER_S), (10**14, 10**6), (10**17, 10**3), (10**19, 1))
 _DEFAULT_NS = NS_PER_DAY
+_ZERO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,30 @@ def parse_span(start: str | None, stop: str | None, *, now_ns: int, tz: ZoneInfo
     return Span(start_ns, stop_ns)
 
 
+def before(span: Span, tz: ZoneInfo) -> Span:
+    """The span of the same length on the wall clock that ends where this one begins; of whole months, as many months.
+
+    Args:
+        span: which.
+        tz: whose wall clock.
+
+    Raises:
+        QueryError: it would begin before 1970.
+    """
+    start, stop = (_ZERO + timedelta(microseconds=each // 1000) for each in (span.start_ns, span.stop_ns))
+    local_start, local_stop = (each.astimezone(tz).replace(tzinfo=None) for each in (start, stop))
+    if all((each.day, each.time()) == (1, time()) for each in (local_start, local_stop)):
+        months = (local_stop.year - local_start.year) * 12 + local_stop.month - local_start.month
+        earlier = local_start.year * 12 + local_start.month - 1 - months
+        begin = local_start.replace(year=earlier // 12, month=earlier % 12 + 1)
+    else:
+        begin = local_start - (local_stop - local_start)
+    start_ns = (begin.replace(tzinfo=tz) - _ZERO) // timedelta(microseconds=1) * 1000
+    if start_ns < 0:
+        raise QueryError("compare=previous: the period before lies before 1970", code="time")
+    return Span(start_ns, span.start_ns)
+
+
 def parse_instant(name: str, text: str, *, now_ns: int, tz: ZoneInfo) -> int:
     """Read one instant.
 
@@ -108,6 +134,16 @@ def rfc3339(instant_ns: int, tz: ZoneInfo) -> str:
     return f"{text[:19]}.{milliseconds:03d}{text[19:]}" if milliseconds else text
 
 
+def rfc3339_all(instants: Times, tz: ZoneInfo) -> list[str]:
+    """Many instants as `rfc3339` writes each.
+
+    Args:
+        instants: int64[n], ns.
+        tz: whose wall clock.
+    """
+    return [rfc3339(instant, tz) for instant in instants.tolist()]
+
+
 def shown(text: str) -> str:
     """What a caller sent, quoted, in ASCII and cut to a length that a message can carry."""
     return ascii(text if len(text) <= 40 else text[:40] + "...")
@@ -136,7 +172,7 @@ def _absolute(day: str, clock: str | None, fraction: str | None, offset: str | N
         moment = datetime.fromisoformat(f"{day}T{clock or '00:00'}{zone.upper()}")
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=tz)
-        since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+        since = moment.astimezone(UTC) - _ZERO
     except (ValueError, OverflowError):
         return None
     return since // timedelta(seconds=1) * NS_PER_S + int((fraction or "0").ljust(9, "0"))

@@ -16,6 +16,12 @@ from devices.errors import InventoryError
 from devices.kind import Kind, Table
 from devices.names import ID_PATTERN, Text
 
+ATTRIBUTES = ("buildings", "residents", "parking_spaces", "households_heated")
+"""The numbers of a compound."""
+
+RESERVED = "all"
+"""No compound may be called so: it stands for all of them."""
+
 _Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 _Count = Annotated[int, pydantic.Field(ge=0, le=1_000_000)]
 _CLOSED = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -108,6 +114,11 @@ class Compound:
         """Its devices of one kind."""
         return tuple(device for device in self.devices if device.kind == kind)
 
+    @property
+    def attributes(self) -> dict[str, float]:
+        """Its numbers, with which balances begin."""
+        return {name: float(getattr(self, name)) for name in ATTRIBUTES}
+
 
 @dataclass(frozen=True)
 class Inventory:
@@ -127,6 +138,15 @@ class Inventory:
         return MappingProxyType(
             {device.id: device for compound in self.compounds.values() for device in compound.devices}
         )
+
+    def of_kind(self, kind: str) -> tuple[Device, ...]:
+        """All devices of one kind."""
+        return tuple(device for device in self.devices.values() if device.kind == kind)
+
+    @property
+    def attributes(self) -> dict[str, float]:
+        """The numbers of all compounds together."""
+        return {name: sum(each.attributes[name] for each in self.compounds.values()) for name in ATTRIBUTES}
 
     @classmethod
     def parse(cls, text: str, kinds: Mapping[str, Kind]) -> Self:
@@ -152,6 +172,8 @@ class Inventory:
             raise InventoryError(f"the inventory is wrong: {exc}") from exc
         except (ZoneInfoNotFoundError, ValueError) as exc:
             raise InventoryError(f"unknown time zone {file.timezone!r}; write one like Asia/Shanghai") from exc
+        if any(each.id == RESERVED for each in file.compounds):
+            raise InventoryError(f"a compound is called {RESERVED!r}, which stands for all of them; rename it")
         compounds = {each.id: _compound(each, kinds, timezone) for each in file.compounds}
         if len(compounds) != len(file.compounds):
             raise InventoryError("a compound's id stands twice in the inventory")

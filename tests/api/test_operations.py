@@ -166,7 +166,9 @@ def test_the_description_is_whole(own: Client) -> None:
     assert set(operation["responses"]) == {"200", "400", "401", "404", "422", "500", "503"}
     assert operation["security"] == [{"header": []}, {"bearer": []}]
     assert "security" not in found["paths"]["/health"]["get"]
-    assert {each["name"] for each in operation["parameters"]} == {"compound", "start", "stop", "every", "kind"}
+    assert {each["name"] for each in operation["parameters"]} == {
+        "compound", "start", "stop", "every", "kind", "statistic", "building", "device", "compare",
+    }  # fmt: skip
     text = json.dumps(found)
     assert "HTTPValidationError" not in text
     for reference in re.findall(r'"#/components/schemas/([^"]+)"', text):

@@ -11,7 +11,6 @@ import pytest
 
 from aggregate.edges import Every, bucket_edges
 from aggregate.evaluate import evaluate
-from api import statistics
 from api.app import create_app
 from api.rows import finite
 from devices.availability import statistics_of
@@ -19,6 +18,7 @@ from devices.inventory import Inventory
 from devices.kind import Kind, Part
 from devices.registry import Registry
 from devices.statistics import Group
+from rollups import pieces
 from store.protocol import Query
 from tests.api.client import Client
 from tests.api.conftest import OPTIONS, Clock
@@ -79,7 +79,7 @@ def test_answers_are_what_the_core_says_of_all_rows(
 @pytest.mark.parametrize("hours", [2, 7])
 def test_chunks_join_to_the_whole(own: Client, monkeypatch: pytest.MonkeyPatch, group: Group, hours: int) -> None:
     whole = lines(ask(own, group, "every=1h"))
-    monkeypatch.setattr(statistics, "_CHUNK_NS", hours * HOUR_NS)
+    monkeypatch.setattr(pieces, "_RAW_NS", hours * HOUR_NS)
     cut = lines(ask(own, group, "every=1h"))
     assert cut.keys() == whole.keys()
     for key, (values, coverage) in whole.items():
