@@ -13,6 +13,7 @@ from rich.table import Table
 from courtyard import logs, roles, wiring
 from courtyard.letters_cli import letters_app
 from courtyard.reporting import reported
+from courtyard.rollups_cli import rollups_app
 from courtyard.score_cli import score
 from courtyard.secrets_file import write_secrets
 from courtyard.settings import Settings, load
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(letters_app, name="dead-letters")
+app.add_typer(rollups_app, name="rollups")
 app.command()(score)
 
 
@@ -63,7 +65,7 @@ def demo(
 @app.command()
 @reported
 def up() -> int:
-    """Run ingest and API in one process, against the broker and store of the settings."""
+    """Run ingest, rollups and API in one process, against the broker and store of the settings."""
     with until_signalled() as stopped:
         return roles.up(_settings(), stopped)
 
@@ -91,10 +93,12 @@ def api() -> int:
 @app.command()
 @reported
 def init() -> int:
-    """Make organisation, bucket, retention and tokens in InfluxDB; safe to repeat."""
+    """Make organisation, buckets, retention and tokens in InfluxDB; safe to repeat."""
     settings = _settings()
     tokens = wiring.provision(settings)
-    written = {"ingest": tokens.ingest, "api": tokens.api, "grafana": tokens.grafana}
+    written = {
+        "ingest": tokens.ingest, "rollups": tokens.rollups, "api": tokens.api, "grafana": tokens.grafana,
+    }  # fmt: skip
     for path in write_tokens(settings.data_dir / "tokens", written):
         typer.echo(f"token written: {path}")
     typer.echo(f"InfluxDB at {settings.influx_url} is ready: bucket {settings.influx_bucket!r}")

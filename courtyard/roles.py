@@ -24,13 +24,17 @@ Stopped = Callable[[float], bool]
 
 
 def up(settings: Settings, stopped: Stopped) -> int:
-    """Run ingest and API in one process; the exit status."""
+    """Run ingest, rollups and API in one process; the exit status."""
     from courtyard.runner import Runner  # noqa: PLC0415  (ingest alone does without)
 
     _require_key(settings)
     known = wiring.kinds()
     inventory = wiring.load_inventory(settings.inventory, known)
-    with closing(wiring.open_store(settings, known)) as store, Runner(settings, inventory, known, store) as runner:
+    with (
+        closing(wiring.open_store(settings, known)) as store,
+        closing(wiring.open_rollups(settings, known)) as rolled,
+        Runner(settings, inventory, known, store, rolled) as runner,
+    ):
         collector.settle()
         _LOG.info("up", api=runner.api.url, store=settings.store, broker=f"{settings.mqtt_host}:{settings.mqtt_port}")
         return _watch(lambda: runner.failed, stopped)
@@ -65,8 +69,18 @@ def api(settings: Settings, stopped: Stopped) -> int:
     _require_key(settings)
     known = wiring.kinds()
     inventory = wiring.load_inventory(settings.inventory, known)
-    with closing(wiring.open_store(settings, known)) as store:
-        app = create_app(wiring.api_options(settings), inventory, known, store, ledger=ledger_reader(settings, known))
+    with (
+        closing(wiring.open_store(settings, known)) as store,
+        closing(wiring.open_rollups(settings, known)) as rolled,
+    ):
+        app = create_app(
+            wiring.api_options(settings),
+            inventory,
+            known,
+            store,
+            ledger=ledger_reader(settings, known),
+            rolled=rolled,
+        )
         server = ApiServer(app, settings.api_host, settings.api_port)
         server.start()
         _LOG.info("up", api=server.url, store=settings.store)

@@ -1,4 +1,4 @@
-"""The all-in-one runner: ingest and API in one process, over one store, started and ended in order."""
+"""The all-in-one runner: ingest, rollups and API in one process, over the same stores, started and ended in order."""
 
 from contextlib import ExitStack
 from typing import Self
@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from api.app import create_app
 from api.service import Service
 from courtyard.ledger import ledger_reader
+from courtyard.rollups import RollupPart
 from courtyard.server import ApiServer
 from courtyard.settings import Settings
 from courtyard.wiring import api_options, broker_options, ingest_options
@@ -29,7 +30,7 @@ _LOG = structlog.get_logger(__name__)
 
 
 class Runner:
-    """Runs ingest and API until the block ends.
+    """Runs ingest, rollups and API until the block ends.
 
     Attributes:
         ingest: takes the readings.
@@ -37,10 +38,26 @@ class Runner:
         api: serves the answers.
     """
 
-    def __init__(
-        self, settings: Settings, inventory: Inventory, known: Registry, store: Store, *, open_access: bool = False
+    def __init__(  # noqa: PLR0913  (what it wires together)
+        self,
+        settings: Settings,
+        inventory: Inventory,
+        known: Registry,
+        store: Store,
+        rolled: Store,
+        *,
+        open_access: bool = False,
     ) -> None:
-        """Wire the parts together; `with` starts them."""
+        """Wire the parts together; `with` starts them.
+
+        Args:
+            settings: as loaded.
+            inventory: which compounds and devices there are.
+            known: the kinds.
+            store: holds readings; it stays the caller's.
+            rolled: holds rollups; it stays the caller's.
+            open_access: whether the API asks for no key.
+        """
         self._settings = settings
         self._registry = CollectorRegistry()
         app = create_app(
@@ -50,12 +67,14 @@ class Runner:
             store,
             ingest_health=self._complaints,
             ledger=ledger_reader(settings, known),
+            rolled=rolled,
         )
         self.service: Service = app.state.service
         self.api = ApiServer(app, settings.api_host, settings.api_port)
         self.ingest = Ingest(
             ingest_options(settings), broker_options(settings), inventory, known, store, registry=self._registry
         )
+        self._rollups = RollupPart(settings, inventory, known, store, rolled, registry=self._registry)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -66,6 +85,8 @@ class Runner:
             self.ingest.start()
             metrics = serve_metrics(settings.metrics_port, self._registry, host=settings.metrics_host)
             stack.callback(metrics.close)
+            stack.callback(self._rollups.stop)
+            self._rollups.start()
             stack.callback(self.api.stop)
             self.api.start()
             self._stack = stack.pop_all()
@@ -78,7 +99,7 @@ class Runner:
     @property
     def failed(self) -> str | None:
         """Which part died, or None."""
-        return self.ingest.health().failure if self.api.is_alive else "the API has ended"
+        return (self.ingest.health().failure or self._rollups.failure) if self.api.is_alive else "the API has ended"
 
     def _complaints(self) -> list[str]:
         return complaints(self.ingest.health())

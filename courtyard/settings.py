@@ -46,11 +46,17 @@ class Settings(BaseSettings):
     influx_admin_token: SecretStr | None = Field(None, description="the operator token, for `init`")
     retention_days: Days = Field(90, description="how long raw readings are kept, and how old a new one may be")
 
+    rollups_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        0, description="how long rollups are kept, in days; 0 keeps them for ever"
+    )
+
     api_host: str = Field("127.0.0.1", description="address that the API listens on")
     api_port: Port = Field(8000, description="port that the API listens on")
     api_key: SecretStr | None = Field(None, description="key that callers of the API must send")
     metrics_host: str = Field("127.0.0.1", description="address that the metrics of ingest listen on")
     metrics_port: Port = Field(9100, description="port of the metrics of ingest")
+
+    rollups_metrics_port: Port = Field(9200, description="port of the metrics of the rollup worker")
 
     spool_dir: Path | None = Field(None, description="where the spool is kept; the data folder where it is not set")
     spool_max_mib: Annotated[int, Field(ge=1)] = Field(1024, description="size at which the spool stops taking more")

@@ -12,7 +12,7 @@ def write_tokens(folder: Path, tokens: Mapping[str, str]) -> list[Path]:
 
     Args:
         folder: where to write, made if need be.
-        tokens: token by user: ingest, api, grafana.
+        tokens: token by user: ingest, rollups, api, grafana.
 
     Returns:
         The files.

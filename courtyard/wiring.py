@@ -12,8 +12,10 @@ from devices.registry import Registry, discover
 from ingest.options import IngestOptions
 from ingest.workers import SHARE, SPOOL, Worker
 from mqtt.options import BrokerOptions
+from rollups.logfolder import LogFolder
+from rollups.tables import tables as rollup_tables
 from store.influx import InfluxOptions, InfluxStore
-from store.influx_setup import InfluxSetup, InfluxTokens
+from store.influx_setup import InfluxSetup, InfluxTokens, rollups_bucket
 from store.influx_setup import provision as provision_influx
 from store.protocol import Store
 
@@ -48,16 +50,35 @@ def open_store(settings: Settings, known: Registry) -> Store:
 
         make_data_dir(settings)
         return DuckStore(settings.data_dir / "readings.duckdb", known.tables())
-    return InfluxStore(
-        InfluxOptions(
-            url=settings.influx_url,
-            org=settings.influx_org,
-            bucket=settings.influx_bucket,
-            token=read_token(settings),
-            timeout_s=settings.influx_timeout_s,
-            gzip=settings.influx_gzip,
-        )
-    )
+    return _influx(settings, settings.influx_bucket)
+
+
+def open_rollups(settings: Settings, known: Registry) -> Store:
+    """The store of the rollups, beside that of the readings.
+
+    Raises:
+        StoreError: the file cannot be opened.
+        SettingsError: there is no token.
+    """
+    if settings.store == "duck":
+        from store.duck import DuckStore  # noqa: PLC0415  (12 MB that nobody else needs)
+
+        make_data_dir(settings)
+        return DuckStore(settings.data_dir / "rollups.duckdb", rollup_tables(known))
+    return _influx(settings, rollups_bucket(settings.influx_bucket))
+
+
+def open_logs(settings: Settings, *, exclusive: bool = True) -> LogFolder:
+    """The write logs of ingest, to be read.
+
+    Args:
+        settings: as loaded.
+        exclusive: whether nobody else may read them meanwhile.
+
+    Raises:
+        WriteLogError: they cannot be opened, or somebody else reads them.
+    """
+    return LogFolder(spool_dir(settings), exclusive=exclusive)
 
 
 def provision(settings: Settings) -> InfluxTokens:
@@ -82,6 +103,7 @@ def provision(settings: Settings) -> InfluxTokens:
             password=password.get_secret_value(),
             admin_token=token.get_secret_value(),
             retention_days=settings.retention_days,
+            rollups_days=settings.rollups_days,
             timeout_s=settings.influx_timeout_s,
         )
     )
@@ -139,6 +161,19 @@ def api_options(settings: Settings, *, open_access: bool = False) -> ApiOptions:
     """
     key = settings.api_key
     return ApiOptions(keys=() if key is None else (key.get_secret_value(),), open_access=open_access)
+
+
+def _influx(settings: Settings, bucket: str) -> InfluxStore:
+    return InfluxStore(
+        InfluxOptions(
+            url=settings.influx_url,
+            org=settings.influx_org,
+            bucket=bucket,
+            token=read_token(settings),
+            timeout_s=settings.influx_timeout_s,
+            gzip=settings.influx_gzip,
+        )
+    )
 
 
 def make_data_dir(settings: Settings) -> None:

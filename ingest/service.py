@@ -1,9 +1,9 @@
 """Ingest as a whole: a receiver and a writer with the spool between them, and a keeper beside them."""
 
-import sqlite3
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Lock, Thread
+from typing import TypeVar
 
 import pyarrow as pa
 import structlog
@@ -18,7 +18,7 @@ from ingest.decode import Decoded, Decoder
 from ingest.deliver import Delivery
 from ingest.errors import SpoolError
 from ingest.frame import Spooled
-from ingest.gapbook import NotingBook, TrackingBook
+from ingest.gapbook import TrackingBook
 from ingest.gapwatch import GapWatch
 from ingest.gather import Gatherer
 from ingest.health import Health
@@ -30,10 +30,12 @@ from ingest.receiver import Receiver
 from ingest.spool import Limits, Spool
 from ingest.writer import Writer
 from mqtt.options import BrokerOptions
+from rollups.writelog import SUFFIX, WriteLog
 from store.protocol import Store
 
 log = structlog.get_logger("courtyard.ingest")
 
+_T = TypeVar("_T")
 _JOIN_S = 60.0
 """How much longer than asked a thread may take to end: a connection attempt or a write in progress comes first."""
 
@@ -67,6 +69,7 @@ class Ingest:
 
         Raises:
             SpoolError: the spool cannot be opened.
+            WriteLogError: the write log beside it cannot be opened.
         """
         self.ended = Event()
         self._failure: str | None = None
@@ -81,8 +84,10 @@ class Ingest:
             observe=metrics.observe_write,
         )
         self._spool = Spool(options.spool, Limits.of(options))
+        self._log = self._opened(lambda: WriteLog(options.spool.with_suffix(SUFFIX)))
         self._receiver = Receiver(options, broker, self._spool, self._receiving)
-        book = self._opened(gapbook.tracking if options.share is None else gapbook.noting)
+        tracks = options.share is None
+        book = self._opened(lambda: self._spool.ask(gapbook.tracking if tracks else gapbook.noting))
         decoder = Decoder(
             inventory,
             kinds,
@@ -91,7 +96,7 @@ class Ingest:
             streams=book.streams,
         )
         decode = _one_at_a_time(decoder.decode)
-        writer = Writer(options, self._spool, decode, self._delivery, self._writing, book=book)
+        writer = Writer(options, self._spool, decode, self._delivery, self._writing, book=book, note=self._log.note)
         self._follower: Gatherer | Lookahead = (
             Lookahead(self._spool, book.tracker, decode)
             if isinstance(book, TrackingBook)
@@ -128,6 +133,7 @@ class Ingest:
         self._spool.wake()
         self._join(writer, self._drain_timeout_s)
         self._let_go()
+        self._log.close()
         self._spool.close()
 
     def run_forever(self, stop: Event) -> int:
@@ -177,9 +183,9 @@ class Ingest:
         """
         return self._spool.dead_letters(after_id=after_id, limit=limit)
 
-    def _opened(self, book: Callable[[sqlite3.Connection], NotingBook]) -> NotingBook:
+    def _opened(self, opening: Callable[[], _T]) -> _T:
         try:
-            return self._spool.ask(book)
+            return opening()
         except BaseException:
             self._spool.close()
             raise

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import structlog
 
+from devices.columns import Batch
+from devices.errors import CourtyardError
 from ingest.closing import Closing, now_ms
 from ingest.decode import Decoded
 from ingest.deliver import Delivery, GaveUpError, WriterState
@@ -18,6 +20,7 @@ from ingest.notices import Pace
 from ingest.options import IngestOptions
 from ingest.prefetch import ENOUGH_BYTES, Prefetch
 from ingest.spool import Pending, Spool
+from rollups.errors import WriteLogError
 
 log = structlog.get_logger("courtyard.ingest")
 
@@ -40,6 +43,7 @@ class Writer:
         closing: Closing,
         *,
         book: GapBook,
+        note: Callable[[Sequence[Batch]], None],
     ) -> None:
         """Prepare to write; `run` does it.
 
@@ -50,12 +54,14 @@ class Writer:
             delivery: brings readings into the store.
             closing: says when to end, and until when.
             book: notes the numbers of readings.
+            note: notes which rows are in the store, before the spool lets go of their messages.
         """
         self._options = options
         self._spool = spool
         self._prefetch = Prefetch(spool, decode, delivery, messages=options.write_rows)
         self._delivery = delivery
         self._book = book
+        self._note = note
         self._closing = closing
         self._pace = Pace(options.notice_s)
         self._wipe = Pace(_WIPE_S)
@@ -113,6 +119,7 @@ class Writer:
         seen = decoded.sightings(now_ms() if last.replayed else last.received_ms, replayed=last.replayed)
         again, gaps = self._book.enter(seen)
         outcome = replace(outcome, counts=moved(outcome.counts, again), gaps=gaps)
+        self._patiently(lambda: self._note([rows.batch for rows in decoded.tables]))
         self._patiently(lambda: spool.trim(last.id, outcome))
         self._book.kept(gaps)
         if decoded.letters and self._pace.due():
@@ -121,7 +128,7 @@ class Writer:
             self._patiently(spool.wipe)
 
     def _patiently(self, call: Callable[[], _T]) -> _T:
-        """Use the spool, waiting while its disk is full or fails.
+        """Use the spool or the write log, waiting while its disk is full or fails.
 
         Raises:
             GaveUpError: the time to drain ran out first.
@@ -130,12 +137,12 @@ class Writer:
         while True:
             try:
                 return call()
-            except SpoolError as exc:
+            except (SpoolError, WriteLogError) as exc:
                 if self._closing.over:
                     raise GaveUpError(exc.message) from exc
                 self._wait_for_spool(exc, pace)
 
-    def _wait_for_spool(self, exc: SpoolError, pace: Pace) -> None:
+    def _wait_for_spool(self, exc: CourtyardError, pace: Pace) -> None:
         self._delivery.state = WriterState.SPOOL_UNAVAILABLE
         if pace.due():
             log.error("the spool cannot be used; nothing is lost, trying again", code=exc.code, error=exc.message)

@@ -10,6 +10,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import structlog
 
 from aggregate import evaluate
 from aggregate.lines import Line, Result
@@ -17,6 +18,7 @@ from aggregate.partials import Column, Partials, Scope, keys_of
 from aggregate.reducers import grid
 from aggregate.requirements import raw_needs
 from devices.columns import Batch, Times
+from devices.errors import StoreDeniedError, StoreRejectedError
 from devices.inventory import Device, Inventory
 from devices.kind import Kind
 from devices.statistics import Statistic
@@ -26,6 +28,8 @@ from rollups.pieces import Piece, pieces
 from rollups.state import State, read_state
 from rollups.tables import FINAL_GRAINS, FinalLine, figures_table, partials_table
 from store.protocol import Query, Store
+
+log = structlog.get_logger("courtyard.rollups")
 
 _HOLD_S = 1.0
 """So long what is known of the state serves: rollups that were closed since are read from raw readings meanwhile."""
@@ -168,8 +172,22 @@ class Reader:
         now = self._monotonic()
         held = self._states.get(kind.name)
         if held is None or now - held[0] > _HOLD_S:
-            held = self._states[kind.name] = (now, read_state(self._rolled, kind))
+            held = self._states[kind.name] = (now, self._read_state(self._rolled, kind))
         return held[1]
+
+    def _read_state(self, rolled: Store, kind: Kind) -> State | None:
+        try:
+            return read_state(rolled, kind)
+        except (StoreDeniedError, StoreRejectedError) as exc:
+            if kind.name not in self._states:
+                log.warning(
+                    "rollups cannot be read, so all is made of raw readings",
+                    kind=kind.name,
+                    code=exc.code,
+                    error=exc.message,
+                    do="python -m courtyard init makes their bucket, and the tokens that may read it",
+                )
+            return None
 
     def _rows(self, kind: Kind, scope: Scope, fields: Sequence[str], devices: Sequence[Device], piece: Piece) -> Batch:
         table = partials_table(kind, scope, piece.grain or Grain.QUARTER)

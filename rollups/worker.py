@@ -69,11 +69,11 @@ class Worker:
         inventory: Inventory,
         raw: Store,
         rolled: Store,
-        logs: Sequence[WriteLog],
+        logs: Callable[[], Sequence[WriteLog]],
         *,
         metrics: RollupMetrics | None = None,
         clock: Callable[[], int] = time.time_ns,
-        told: Told = lambda _what, _done, _of: None,
+        told: Told | None = None,
     ) -> None:
         """Prepare to work.
 
@@ -97,7 +97,7 @@ class Worker:
         self._logs = logs
         self._metrics = metrics if metrics is not None else RollupMetrics(None)
         self._clock = clock
-        self._told = told
+        self._told = told if told is not None else lambda _what, _done, _of: None
         self._states: dict[str, State] | None = None
         self._fresh: set[str] = set()
         self._stopped: Callable[[float], bool] = lambda _seconds: False
@@ -143,11 +143,12 @@ class Worker:
             StoreError: a store failed; what was not done is done in the next turn.
             WriteLogError: a log cannot be read or written.
         """
-        taken = [each.marks(limit=_MARKS) for each in self._logs]
+        logs = self._logs()
+        taken = [each.marks(limit=_MARKS) for each in logs]
         marks = gathered([mark for each in taken for mark in each], self._kinds, self._inventory)
         states = self._known()
         newest = dict[str, int]()
-        for each in self._logs:
+        for each in logs:
             for compound, quarter in each.newest().items():
                 newest[compound] = max(quarter, newest.get(compound, 0))
         for compound, quarter in marks.newest.items():
@@ -155,10 +156,10 @@ class Worker:
         for name, roller in self._rollers.items():
             if roller.devices:
                 self._kind(roller, states.get(name), marks, newest)
-        for each, found in zip(self._logs, taken, strict=True):
+        for each, found in zip(logs, taken, strict=True):
             if found:
                 each.forget(found[-1].id, marks.newest)
-        self._metrics.waiting(sum(each.waiting() for each in self._logs))
+        self._metrics.waiting(sum(each.waiting() for each in logs))
         return any(len(found) == _MARKS for found in taken)
 
     def _known(self) -> dict[str, State]:

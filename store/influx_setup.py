@@ -35,11 +35,12 @@ class InfluxSetup:
     Attributes:
         url: address of InfluxDB.
         org: name of the organisation.
-        bucket: name of the bucket.
+        bucket: name of the bucket of readings.
         username: name of the administrator that a fresh InfluxDB gets.
         password: the administrator's password, at least 8 characters.
         admin_token: the administrator's token: a fresh InfluxDB gets it, any other must know it.
         retention_days: after how many days readings are removed; 0 keeps them for ever.
+        rollups_days: after how many days rollups are removed; 0 keeps them for ever.
         timeout_s: how long to wait for each answer.
     """
 
@@ -50,11 +51,17 @@ class InfluxSetup:
     password: str = field(repr=False)
     admin_token: str = field(repr=False)
     retention_days: int = 90
+    rollups_days: int = 0
     timeout_s: float = 30.0
 
     def __post_init__(self) -> None:
         """Check the address; raises `SettingsError` where it is none."""
         check_url(self.url)
+
+    @property
+    def rollups_bucket(self) -> str:
+        """Name of the bucket of rollups."""
+        return rollups_bucket(self.bucket)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,14 +69,21 @@ class InfluxTokens:
     """The tokens; no repr shows them.
 
     Attributes:
-        ingest: reads and writes the bucket.
-        api: reads the bucket.
-        grafana: reads the bucket.
+        ingest: reads and writes readings.
+        rollups: reads readings, reads and writes rollups.
+        api: reads both.
+        grafana: reads both.
     """
 
     ingest: str = field(repr=False)
+    rollups: str = field(repr=False)
     api: str = field(repr=False)
     grafana: str = field(repr=False)
+
+
+def rollups_bucket(bucket: str) -> str:
+    """Name of the bucket that holds the rollups of the readings in another."""
+    return f"{bucket}_rollups"
 
 
 def provision(setup: InfluxSetup) -> InfluxTokens:
@@ -94,11 +108,19 @@ def provision(setup: InfluxSetup) -> InfluxTokens:
         with translated(f"InfluxDB at {setup.url} could not be set up"):
             _onboard(client, setup)
             org_id = _org(client, setup.org)
-            bucket_id = _bucket(client, setup, org_id)
-            wanted = {"ingest": _READ_WRITE, "api": _READ, "grafana": _READ}
+            readings = _bucket(client, setup.bucket, setup.retention_days, org_id)
+            rollups = _bucket(client, setup.rollups_bucket, setup.rollups_days, org_id)
+            wanted: dict[str, dict[str, tuple[str, ...]]] = {
+                "ingest": {readings: _READ_WRITE},
+                "rollups": {readings: _READ, rollups: _READ_WRITE},
+                "api": {readings: _READ, rollups: _READ},
+                "grafana": {readings: _READ, rollups: _READ},
+            }
             tokens = {
-                name: _token(client, setup, name, _permissions(actions, org_id, bucket_id))
-                for name, actions in wanted.items()
+                name: _token(
+                    client, setup, name, [each for bucket in rights.items() for each in _rights(org_id, *bucket)]
+                )
+                for name, rights in wanted.items()
             }
             return InfluxTokens(**tokens)
     finally:
@@ -132,15 +154,15 @@ def _org(client: Any, name: str) -> str:  # noqa: ANN401  (see above)
     return str(orgs.create_organization(name=name).id)
 
 
-def _bucket(client: Any, setup: InfluxSetup, org_id: str) -> str:  # noqa: ANN401  (see above)
+def _bucket(client: Any, name: str, days: int, org_id: str) -> str:  # noqa: ANN401  (see above)
     """The bucket's id; made where it is missing, its retention changed where it is another."""
     buckets = client.buckets_api()
-    seconds = setup.retention_days * _DAY_S
+    seconds = days * _DAY_S
     rules = [BucketRetentionRules(type="expire", every_seconds=seconds)]
     # Asked for one by name, InfluxDB answers 404 where it is missing, which is also what it says to who may not see it.
-    found = [each for each in buckets.find_buckets_iter(org_id=org_id) if each.name == setup.bucket]
+    found = [each for each in buckets.find_buckets_iter(org_id=org_id) if each.name == name]
     if not found:
-        made = buckets.create_bucket(bucket_name=setup.bucket, org=org_id, retention_rules=rules)
+        made = buckets.create_bucket(bucket_name=name, org=org_id, retention_rules=rules)
         return str(made.id)
     bucket = found[0]
     if sum(rule.every_seconds for rule in bucket.retention_rules) != seconds:
@@ -149,7 +171,7 @@ def _bucket(client: Any, setup: InfluxSetup, org_id: str) -> str:  # noqa: ANN40
     return str(bucket.id)
 
 
-def _permissions(actions: Sequence[str], org_id: str, bucket_id: str) -> list[Permission]:
+def _rights(org_id: str, bucket_id: str, actions: Sequence[str]) -> list[Permission]:
     return [
         Permission(action=action, resource=PermissionResource(type="buckets", id=bucket_id, org_id=org_id))
         for action in actions

@@ -58,7 +58,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_the_stack_is_whole(services: dict[str, Any]) -> None:
-    assert set(services) == {"mosquitto", "influxdb", "init", "ingest", "api", "grafana", "simulators"}
+    assert set(services) == {"mosquitto", "influxdb", "init", "ingest", "rollups", "api", "grafana", "simulators"}
     assert services["simulators"]["profiles"] == ["simulators"]
     assert [name for name, service in services.items() if service.get("profiles")] == ["simulators"]
 
@@ -128,6 +128,7 @@ def test_services_wait_for_what_they_need(services: dict[str, Any]) -> None:
         "influxdb": {},
         "init": {"influxdb": "service_healthy"},
         "ingest": {"mosquitto": "service_healthy", **made},
+        "rollups": made,
         "api": made,
         "grafana": made,
         "simulators": {"ingest": "service_healthy"},
@@ -144,6 +145,7 @@ def test_each_service_knows_only_its_own_secrets(services: dict[str, Any]) -> No
         "influxdb": set(),
         "init": {"COURTYARD_INFLUX_ADMIN_PASSWORD", "COURTYARD_INFLUX_ADMIN_TOKEN"},
         "ingest": {"COURTYARD_MQTT_INGEST_PASSWORD"},
+        "rollups": set(),
         "api": {"COURTYARD_API_KEY"},
         "grafana": {"COURTYARD_GRAFANA_ADMIN_PASSWORD"},
         "simulators": {"COURTYARD_MQTT_SIMULATORS_PASSWORD"},
@@ -156,6 +158,7 @@ def test_only_those_who_must_can_reach_the_store(services: dict[str, Any]) -> No
         "influxdb",
         "init",
         "ingest",
+        "rollups",
         "api",
         "grafana",
     }
@@ -185,7 +188,7 @@ def test_every_setting_given_to_courtyard_is_one() -> None:
     from courtyard.settings import Settings  # noqa: PLC0415  (the other tests do not need it)
 
     content = yaml.safe_load(FILE.read_text())
-    for name in ("init", "ingest", "api"):
+    for name in ("init", "ingest", "rollups", "api"):
         for variable in content["services"][name]["environment"]:
             assert variable.removeprefix("COURTYARD_").lower() in Settings.model_fields, variable
 

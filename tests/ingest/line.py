@@ -50,7 +50,9 @@ class Line:
         decoder = Decoder(inventory, kinds, max_future_s=3600, max_age_days=90, streams=self.book.streams)
         delivery = Delivery(store, Closing(), most_rows=1000, notice_s=60, observe=lambda _: None)
         options = IngestOptions(spool=path)
-        self.writer = Writer(options, self.spool, decoder.decode, delivery, Closing(), book=self.book)
+        self.writer = Writer(
+            options, self.spool, decoder.decode, delivery, Closing(), note=lambda _batches: None, book=self.book
+        )
 
     def take(self, messages: Sequence[Sent], received_ms: int = NOW_MS) -> None:
         """Spool messages as one batch, and write them."""

@@ -99,7 +99,7 @@ class Rolled:
             self.inventory,
             self.raw,
             self.rolled,
-            [self.log],
+            lambda: [self.log],
             clock=lambda: STOP_NS + DAY_NS,
         )
 

@@ -51,7 +51,26 @@ def retention_s(influxd: Influxd, bucket: str) -> int:
 
 def check_rights(setup: InfluxSetup, tokens: InfluxTokens) -> None:
     batch = sample(TABLE, 20)
-    for token, may_write in ((tokens.ingest, True), (tokens.api, False), (tokens.grafana, False)):
+    rolled = dataclasses.replace(setup, bucket=setup.rollups_bucket)
+    for token, may_write in ((tokens.rollups, True), (tokens.api, False), (tokens.grafana, False)):
+        store = store_of(rolled, token)
+        store.ping()
+        if may_write:
+            store.write([batch])
+        else:
+            with pytest.raises(StoreDeniedError):
+                store.write([batch])
+        store.close()
+    store = store_of(rolled, tokens.ingest)
+    with pytest.raises(StoreDeniedError):
+        store.ping()
+    store.close()
+    for token, may_write in (
+        (tokens.ingest, True),
+        (tokens.rollups, False),
+        (tokens.api, False),
+        (tokens.grafana, False),
+    ):
         store = store_of(setup, token)
         try:
             store.ping()
@@ -68,7 +87,7 @@ def check_rights(setup: InfluxSetup, tokens: InfluxTokens) -> None:
 def test_a_fresh_one_is_set_up(fresh: Influxd) -> None:
     setup = setup_of(fresh)
     tokens = provision(setup)
-    assert len({tokens.ingest, tokens.api, tokens.grafana, fresh.token}) == 4
+    assert len({tokens.ingest, tokens.rollups, tokens.api, tokens.grafana, fresh.token}) == 5
     assert all(token not in repr(tokens) + repr(setup) for token in dataclasses.astuple(tokens))
     assert fresh.token not in repr(setup)
     check_rights(setup, tokens)
@@ -76,7 +95,7 @@ def test_a_fresh_one_is_set_up(fresh: Influxd) -> None:
     check_rights(setup, again)
     listed = json.loads(fresh.request("GET", "/api/v2/authorizations"))["authorizations"]
     assert sorted(each["description"] for each in listed if each["description"].startswith("courtyard ")) == [
-        f"courtyard {name} (readings)" for name in ("api", "grafana", "ingest")
+        f"courtyard {name} (readings)" for name in ("api", "grafana", "ingest", "rollups")
     ]
     if not fresh.settings:
         assert again == tokens
@@ -86,6 +105,7 @@ def test_what_is_there_is_kept_and_what_is_missing_added(influxd: Influxd) -> No
     setup = setup_of(influxd, bucket="second", retention_days=7)
     tokens = provision(setup)
     assert retention_s(influxd, "second") == 7 * 86_400
+    assert retention_s(influxd, "second_rollups") == 0
     store = store_of(setup, tokens.api)
     store.ping()
     store.close()
