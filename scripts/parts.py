@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,19 +17,27 @@ class StackError(Exception):
     """A part did not start, died, or lost something; the message says which and where its log is."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Part:
-    """One process of ours, with its log."""
+    """One process of ours, with its log; `start` starts another like it."""
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    start: Callable[[], subprocess.Popen[bytes]]
 
     def check(self) -> None:
         """Raise where it has ended by itself."""
         if self.process.poll() is not None:
             tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
             raise StackError(f"{self.name} ended with status {self.process.returncode}; {self.log} ends so:\n{tail}")
+
+    def kill(self) -> None:
+        """Kill it, and start it anew."""
+        self.check()
+        self.process.kill()
+        self.process.wait()
+        self.process = self.start()
 
     def end(self) -> int:
         """Ask it to end, and wait; its exit status."""
@@ -47,11 +55,15 @@ class Part:
 def part(name: str, arguments: list[str], folder: Path, environment: Mapping[str, str]) -> Iterator[Part]:
     """A Python process of ours, ended when the block ends."""
     log = folder / f"{name}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, *arguments], cwd=ROOT, env=environment, stdout=output, stderr=output, process_group=0
-        )
-    running = Part(name, process, log)
+    log.write_bytes(b"")
+
+    def start() -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, *arguments], cwd=ROOT, env=environment, stdout=output, stderr=output, process_group=0
+            )
+
+    running = Part(name, start(), log, start)
     try:
         yield running
     finally:

@@ -2,10 +2,12 @@
 
 scripts/score                       22 compounds, 7 days, all faults: some ten minutes
 scripts/score --days 1 --compounds jingyuan --faults skew,outages=0.5
+scripts/score --kill-rollups 10     the same with the rollup worker killed ten times while it works
 """
 
 import argparse
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -18,7 +20,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scripts.parts import ROOT, StackError, part
+from rollups.writelog import WriteLog
+from scripts.parts import ROOT, Part, StackError, part
 from scripts.stack import Stack, started, stored
 from tests.services import ServiceError
 
@@ -37,6 +40,7 @@ def main() -> int:
     parser.add_argument("--faults", default="all", help="as for `python -m simulators`")
     parser.add_argument("--seed", type=int, default=22, help="seed of the simulated devices and of their faults")
     parser.add_argument("--batch", type=int, default=20, help="readings of one device in one message")
+    parser.add_argument("--kill-rollups", type=int, default=0, help="kill the rollup worker so many times meanwhile")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="courtyard-score-"))  # kept where something went wrong
     try:
@@ -64,19 +68,26 @@ def _run(folder: Path, options: argparse.Namespace) -> int:
             command += ["--compounds", options.compounds]
         simulators = context.enter_context(part("simulators", command, folder, stack.environment))
         began = time.monotonic()
+        killer = Killer(stack.rollups, options.kill_rollups, random.Random(options.seed))  # noqa: S311  (no secret)
         with CONSOLE.status("") as shown:
             while simulators.process.poll() is None:
                 stack.check()
+                killer.look()
                 done = _pending(stack)
                 shown.update(f"{time.monotonic() - began:.0f} s: simulators publish, {done:,} messages wait in ingest")
                 time.sleep(1)
             if simulators.process.returncode:
                 simulators.check()
-            _await_settled(stack)
+            _await_settled(stack, killer)
         acknowledged = json.loads(summary.read_text())["acknowledged"]
         CONSOLE.print(
             f"{sum(acknowledged.values()):,} readings acknowledged and settled after {time.monotonic() - began:.0f} s"
         )
+        _await_rolled_up(stack, killer)
+        CONSOLE.print(
+            f"rolled up after {time.monotonic() - began:.0f} s, the worker killed {killer.kills} times while it worked"
+        )
+        _show_rollups(stack)
         rows = stored(stack.bucket)
         # Malformed messages and copies were sent besides; neither is a reading.
         different = {name: (rows[name], number) for name, number in acknowledged.items() if rows[name] != number}
@@ -89,10 +100,63 @@ def _run(folder: Path, options: argparse.Namespace) -> int:
         return subprocess.run(command, cwd=ROOT, env=dict(stack.environment), check=False).returncode
 
 
-def _await_settled(stack: Stack) -> None:
+class Killer:
+    """Kills the rollup worker again and again, each time a little after its start."""
+
+    def __init__(self, part: Part, times: int, rng: random.Random) -> None:
+        """Kill `part` so many times."""
+        self.kills = 0
+        self._part = part
+        self._times = times
+        self._rng = rng
+        self._next = time.monotonic() + self._pause()
+
+    @property
+    def done(self) -> bool:
+        """Whether it is dead often enough."""
+        return self.kills >= self._times
+
+    def look(self) -> None:
+        """Kill it where it is time to."""
+        if not self.done and time.monotonic() > self._next:
+            self._part.kill()
+            self.kills += 1
+            self._next = time.monotonic() + self._pause()
+
+    def _pause(self) -> float:
+        # It takes about a second to start.
+        return self._rng.uniform(1.5, 6.0)
+
+
+def _await_rolled_up(stack: Stack, killer: Killer) -> None:
+    path = Path(stack.environment["COURTYARD_DATA_DIR"]) / "spool.writelog"
+    log = WriteLog(path)
+    last, changed = -1, time.monotonic()
+    while (waiting := log.waiting()) or not killer.done:
+        stack.check()
+        killer.look()
+        if waiting != last:
+            last, changed = waiting, time.monotonic()
+        if time.monotonic() - changed > STILL_S:
+            raise StackError(f"{waiting:,} marks wait in the write log; see {stack.rollups.log}")
+        time.sleep(0.2)
+    log.close()
+
+
+def _show_rollups(stack: Stack) -> None:
+    """What the worker counted since it was started last."""
+    address = f"http://127.0.0.1:{stack.environment['COURTYARD_ROLLUPS_METRICS_PORT']}/metrics"
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        for line in answer.read().decode().splitlines():
+            if line.startswith("courtyard_rollups_") and "_created" not in line:
+                CONSOLE.print(line, highlight=False)
+
+
+def _await_settled(stack: Stack, killer: Killer) -> None:
     last, changed = -1, time.monotonic()
     while pending := _pending(stack):
         stack.check()
+        killer.look()
         if pending != last:
             last, changed = pending, time.monotonic()
         if time.monotonic() - changed > STILL_S:
