@@ -26,15 +26,18 @@ class LogFolder:
         self._folder = folder
         self._logs: dict[Path, WriteLog] = {}
         self._lock: TextIO | None = None
-        if exclusive:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                self._lock = (folder / _LOCK).open("w")
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as exc:
-                raise WriteLogError(f"another rollup worker runs on {folder}; there must be one alone") from exc
-            except OSError as exc:
-                raise WriteLogError(f"{folder} cannot be used: {exc.strerror}") from exc
+        if not exclusive:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (folder / _LOCK).open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            self.close()
+            raise WriteLogError(f"another rollup worker runs on {folder}; there must be one alone") from exc
+        except OSError as exc:
+            self.close()
+            raise WriteLogError(f"{folder} cannot be used: {exc.strerror}") from exc
 
     def __call__(self) -> list[WriteLog]:
         """The logs that are there; raises `WriteLogError`."""

@@ -1,20 +1,23 @@
 """A small world for rollups: two compounds, random rows, and the worker on stores in memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from prometheus_client import CollectorRegistry
 
 from devices.columns import Batch, Coded, Column, SeriesKey
+from devices.errors import StoreUnavailableError
 from devices.inventory import Inventory
-from devices.kind import Kind
+from devices.kind import Kind, Table
 from devices.registry import discover
+from rollups.metrics import RollupMetrics
 from rollups.reader import Reader
 from rollups.worker import Worker, WorkerOptions
 from rollups.writelog import WriteLog
-from store.protocol import Store
+from store.protocol import Query
 from tests.aggregate.rows import drawn
 from tests.api.memory_store import MemoryStore
 
@@ -80,19 +83,67 @@ def arrivals(tables: Mapping[str, Batch], rng: np.random.Generator, number: int,
         yield [batch for batch in found if len(batch)]
 
 
+class Fragile:
+    """A store in memory that dies at a write, once, when it is told to."""
+
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self._store = MemoryStore()
+        self.dies_in: int | None = None
+
+    def write(self, batches: Sequence[Batch]) -> None:
+        if self.dies_in is not None:
+            self.dies_in -= 1
+            if self.dies_in <= 0:
+                self.dies_in = None
+                self._store.write(batches[: len(batches) // 2])
+                raise StoreUnavailableError("away in the middle of a write")
+        self._store.write(batches)
+
+    def read(self, query: Query) -> Batch:
+        return self._store.read(query)
+
+    def latest(
+        self,
+        table: Table,
+        *,
+        since_ns: int,
+        compounds: Collection[str] | None = None,
+        devices: Collection[str] | None = None,
+    ) -> Batch:
+        return self._store.latest(table, since_ns=since_ns, compounds=compounds, devices=devices)
+
+    def count(self, table: Table, *, start_ns: int, stop_ns: int) -> int:
+        return self._store.count(table, start_ns=start_ns, stop_ns=stop_ns)
+
+    def ping(self) -> None:
+        self._store.ping()
+
+    def close(self) -> None:
+        self._store.close()
+
+
 class Rolled:
     """Stores, a log, and a worker on them."""
 
-    def __init__(self, kind: Kind, inventory: Inventory, folder: Path, raw: Store | None = None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        inventory: Inventory,
+        folder: Path,
+        clock: Callable[[], int] = lambda: STOP_NS + DAY_NS,
+    ) -> None:
         """Begin with nothing."""
-        self.kind, self.inventory = kind, inventory
-        self.raw: Store = MemoryStore() if raw is None else raw
-        self.rolled: Store = MemoryStore()
+        self.kind, self.inventory, self.clock = kind, inventory, clock
+        self.raw = MemoryStore()
+        self.rolled = Fragile()
         self.log = WriteLog(folder / "log.writelog")
+        self.metrics = CollectorRegistry()
         self.restart()
 
     def restart(self) -> None:
         """A worker that knows nothing of what was before."""
+        registry = self.metrics = CollectorRegistry()
         self.worker = Worker(
             WorkerOptions(raw_days=36_500),
             {self.kind.name: self.kind},
@@ -100,8 +151,13 @@ class Rolled:
             self.raw,
             self.rolled,
             lambda: [self.log],
-            clock=lambda: STOP_NS + DAY_NS,
+            metrics=RollupMetrics(registry),
+            clock=self.clock,
         )
+
+    def counted(self, name: str, **labels: str) -> float:
+        """What the worker has counted since it was started last."""
+        return self.metrics.get_sample_value(f"courtyard_rollups_{name}", {"kind": self.kind.name, **labels}) or 0.0
 
     @property
     def reader(self) -> Reader:
