@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from devices.errors import QueryError
 MAX_BUCKETS = 10_000
 NS_PER_S = 1_000_000_000
 _DAY_S = 86_400
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
 _LATEST_NS = 9_000_000_000_000_000_000  # the year 2255, as for payloads
 _TEXT = re.compile(r"([1-9][0-9]{0,3})(m|h|d|w|mo)", re.ASCII)
 _HOW = 'write minutes or hours that divide a day, such as "15m", "1h" or "6h", or one of "1d", "1w", "1mo"'
@@ -152,14 +153,17 @@ def _instants(start_ns: int, stop_ns: int, every: Every, tz: ZoneInfo) -> Times:
         day -= timedelta(days=day.weekday())
     elif every.step is Step.MONTH:
         day = day.replace(day=1)
-    found: list[Times] = []
+    days = []
     while day <= last:
-        after = _next(day, every.step)
-        if every.step is Step.CLOCK:
-            found.append(_within_day(day, every.seconds, tz))
-        else:
-            found.append(np.array([_instant(day, 0, tz)], np.int64))
-        day = after
+        days.append(day)
+        day = _next(day, every.step)
+    begins = np.array([_instant(each, 0, tz) for each in (*days, day)], np.int64)
+    if every.step is not Step.CLOCK:
+        return np.unique(begins[:-1])
+    ordinary = np.diff(begins) == _DAY_S * NS_PER_S
+    clock = np.arange(0, _DAY_S, every.seconds, dtype=np.int64) * NS_PER_S
+    found = [(begins[:-1][ordinary][:, None] + clock).reshape(-1)]
+    found += [_within_day(days[place], every.seconds, tz) for place in np.flatnonzero(~ordinary).tolist()]
     return np.unique(np.concatenate(found))
 
 
@@ -170,10 +174,7 @@ def _next(day: date, step: Step) -> date:
 
 
 def _within_day(day: date, seconds: int, tz: ZoneInfo) -> Times:
-    """The edges from one local midnight to before the next, every `seconds` of the wall clock."""
-    midnight = _instant(day, 0, tz)
-    if _instant(day + timedelta(days=1), 0, tz) - midnight == _DAY_S * NS_PER_S:
-        return midnight + np.arange(0, _DAY_S, seconds, dtype=np.int64) * NS_PER_S
+    """The edges of a day on which clocks change: from its midnight to before the next, by the wall clock."""
     found: list[int] = []
     for second in range(0, _DAY_S, seconds):
         first, again = _instant(day, second, tz), _instant(day, second, tz, fold=1)
@@ -185,8 +186,10 @@ def _within_day(day: date, seconds: int, tz: ZoneInfo) -> Times:
 
 def _instant(day: date, second: int, tz: ZoneInfo, *, fold: int = 0) -> int:
     """When the local wall clock shows `second` of `day`, in ns; in a gap, the instant of the gap."""
-    wall = datetime.combine(day, time(second // 3600, second // 60 % 60, second % 60))
-    before, after = (_seconds(wall.replace(fold=each, tzinfo=tz)) for each in (0, 1))
+    wall = datetime(day.year, day.month, day.day, second // 3600, second // 60 % 60, second % 60)  # noqa: DTZ001
+    offsets = [tz.utcoffset(wall.replace(fold=each)) or timedelta(0) for each in (0, 1)]
+    since = (day.toordinal() - _EPOCH_DAY) * _DAY_S + second
+    before, after = (since - round(each.total_seconds()) for each in offsets)
     if after >= before:  # equal: an ordinary time; later: the clock shows it twice
         return (after if fold else before) * NS_PER_S
     # The clock never shows it: it jumps over it somewhere between the two readings of it.
@@ -199,10 +202,6 @@ def _instant(day: date, second: int, tz: ZoneInfo, *, fold: int = 0) -> int:
         else:
             high = middle
     return high * NS_PER_S
-
-
-def _seconds(moment: datetime) -> int:
-    return round((moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
 
 
 def _local_date(instant_ns: int, tz: ZoneInfo) -> date:

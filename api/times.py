@@ -7,6 +7,8 @@ from datetime import UTC, datetime, time, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from devices.columns import Times
 from devices.errors import QueryError
 
@@ -138,15 +140,29 @@ def rfc3339_all(instants: Times, tz: ZoneInfo) -> list[str]:
     """Many instants as `rfc3339` writes each.
 
     Args:
-        instants: int64[n], ns.
+        instants: int64[n], ns, ascending.
         tz: whose wall clock.
     """
-    return [rfc3339(instant, tz) for instant in instants.tolist()]
+    days = np.arange(instants[0] // NS_PER_DAY, instants[-1] // NS_PER_DAY + 2) if len(instants) else instants
+    seconds = [_offset_s(int(day), tz) for day in days]
+    if len(set(seconds)) != 1 or seconds[0] % 60 or bool((instants % NS_PER_S).any()):
+        return [rfc3339(instant, tz) for instant in instants.tolist()]
+    # The clock does not change: all texts end alike.
+    sign, (hours, minutes) = "+-"[seconds[0] < 0], divmod(abs(seconds[0]) // 60, 60)
+    local = (instants // NS_PER_S + seconds[0]).astype("datetime64[s]")
+    texts: list[str] = np.strings.add(np.datetime_as_string(local), f"{sign}{hours:02d}:{minutes:02d}").tolist()
+    return texts
 
 
 def shown(text: str) -> str:
     """What a caller sent, quoted, in ASCII and cut to a length that a message can carry."""
     return ascii(text if len(text) <= 40 else text[:40] + "...")
+
+
+def _offset_s(day: int, tz: ZoneInfo) -> int:
+    """How far the wall clock is ahead of UTC as a day begins there, in seconds."""
+    offset = datetime.fromtimestamp(day * 86_400, tz).utcoffset()
+    return 0 if offset is None else round(offset.total_seconds())
 
 
 def _read(text: str, now_ns: int, tz: ZoneInfo) -> int | None:

@@ -4,15 +4,16 @@ Both are partials, and make figures in the same way. Finished figures are only a
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import structlog
 
 from aggregate import evaluate
+from aggregate.edges import NS_PER_S
 from aggregate.lines import Line, Result
 from aggregate.partials import Column, Partials, Scope, keys_of
 from aggregate.reducers import grid
@@ -37,7 +38,10 @@ _HOLD_S = 1.0
 _FEW = 200
 """Devices that are asked for by their ids; more are asked for by their compounds, or all."""
 
-T = TypeVar("T")
+_THREADS = 8
+_RAW_AT_ONCE = 2
+
+Results = list[Result] | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +86,9 @@ class Reader:
         self._rolled = rolled
         self._inventory = inventory
         self._monotonic = monotonic
+        self._parts, self._pieces, self._reads = (
+            ThreadPoolExecutor(_THREADS, thread_name_prefix=f"rollups-{what}") for what in ("parts", "pieces", "reads")
+        )
         self._states: dict[str, tuple[float, State | None]] = {}
 
     def results(self, question: Question) -> list[Result]:
@@ -127,33 +134,37 @@ class Reader:
         if span is None:
             state = self.state(kind)
             span = (0, 0) if state is None or not state.has_partials(kind) else (state.begin_ns, state.closed_ns)
-        parts = [
-            self.of_readings(kind, statistics, devices, piece.edges)
-            if piece.grain is None
-            else self.of_rollups(kind, evaluate.columns_of(kind, statistics), devices, piece)
-            for piece in pieces(edges, *span, tz)
-        ]
-        return Partials.joined(parts)
+        columns = evaluate.columns_of(kind, statistics)
+
+        def made(piece: Piece) -> Partials:
+            if piece.grain is None:
+                return self.of_readings(kind, statistics, devices, piece.edges)
+            return self.of_rollups(kind, columns, devices, piece)
+
+        found = pieces(edges, *span, tz)
+        # A raw piece is large, and one at a time is enough in memory.
+        raw = sum(piece.grain is None for piece in found)
+        return Partials.joined(list(self._pieces.map(made, found) if raw <= _RAW_AT_ONCE else map(made, found)))
 
     def of_readings(
         self, kind: Kind, statistics: Sequence[Statistic], devices: Sequence[Device], edges: Times
     ) -> Partials:
         """The partials of devices, of raw readings alone; raises `StoreError`."""
         compounds, ids = self._asked(kind, devices)
-        tables = {
-            need.table.name: self._raw.read(
-                Query(
-                    table=need.table,
-                    start_ns=need.start_ns,
-                    stop_ns=need.stop_ns,
-                    compounds=compounds,
-                    devices=ids,
-                    fields=need.fields,
-                    before_ns=need.before_ns,
-                )
+        queries = [
+            Query(
+                table=need.table,
+                start_ns=need.start_ns,
+                stop_ns=need.stop_ns,
+                compounds=compounds,
+                devices=ids,
+                fields=need.fields,
+                before_ns=need.before_ns,
             )
             for need in raw_needs(kind, statistics, edges)
-        }
+        ]
+        batches = self._reads.map(self._raw.read, queries)
+        tables = {query.table.name: batch for query, batch in zip(queries, batches, strict=True)}
         return evaluate.partials_of(kind, statistics, devices, tables, edges)
 
     def of_rollups(self, kind: Kind, columns: Sequence[Column], devices: Sequence[Device], piece: Piece) -> Partials:
@@ -225,11 +236,17 @@ class Reader:
         lines = figures.lines_of(question.kind, question.statistics)
         if lines is None:
             return None
+        edges = question.edges
         for grain in FINAL_GRAINS:
-            begin, stop = _whole(question.edges, grain, state, question.tz)
+            begin, stop = _whole(edges, grain, state, question.tz)
             if begin < stop:
-                kept = self._kept(question, grain, lines, question.edges[begin : stop + 1])
-                return None if kept is None else self._completed(question, kept, begin, stop)
+                others = [edges[: begin + 1], edges[stop:]]
+                before, after = (
+                    self._parts.submit(self._made, question, each) if len(each) > 1 else None for each in others
+                )
+                kept = self._kept(question, grain, lines, edges[begin : stop + 1])
+                made = [None if each is None else each.result() for each in (before, after)]
+                return None if kept is None else [_joined(each) for each in _beside(made[0], kept, made[1])]
         return None
 
     def _kept(
@@ -247,16 +264,6 @@ class Reader:
             )
         )
         return figures.results_of(question.statistics, lines, batch, edges[:-1])
-
-    def _completed(self, question: Question, kept: list[Result], begin: int, stop: int) -> list[Result]:
-        """The kept results with those of the buckets before and after them."""
-        edges = question.edges
-        parts = [kept]
-        if begin > 0:
-            parts.insert(0, self._made(question, edges[: begin + 1]))
-        if stop < len(edges) - 1:
-            parts.append(self._made(question, edges[stop:]))
-        return [_joined(each) for each in zip(*parts, strict=True)]
 
 
 def _whole(edges: Times, grain: Grain, state: State, tz: ZoneInfo) -> tuple[int, int]:
@@ -279,7 +286,14 @@ def _is_edge(grain: Grain, instant: int, tz: ZoneInfo) -> bool:
 
 def _same(edges: Times, grain: Grain, tz: ZoneInfo) -> bool:
     """Whether edges are just those of a grain."""
+    if grain is Grain.HOUR and bool((np.diff(edges) == grain.every.seconds * NS_PER_S).all()):
+        return _is_edge(grain, int(edges[0]), tz) and _is_edge(grain, int(edges[-1]), tz)
     return np.array_equal(edges, edges_within(grain, int(edges[0]), int(edges[-1]), tz))
+
+
+def _beside(before: Results, kept: Results, after: Results) -> Iterator[tuple[Result, ...]]:
+    """The results of each statistic over the spans that there are any for."""
+    return zip(*(each for each in (before, kept, after) if each is not None), strict=True)
 
 
 def _joined(results: Sequence[Result]) -> Result:

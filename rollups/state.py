@@ -23,6 +23,7 @@ from rollups.tables import (
 from store.protocol import Query, Store
 
 _KEY = SeriesKey(ALL, ALL)
+_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +68,19 @@ def read_states(store: Store, kinds: Mapping[str, Kind]) -> dict[str, State]:
         batch = store.read(Query(table=state_table(kind), start_ns=0, stop_ns=1))
         if not len(batch):
             continue
-        begin, closed = (round(float(batch.floats(name)[0])) * NS_PER_S for name in (BEGIN, CLOSED))
-        signatures = (batch.coded(name).decoded()[0] or "" for name in (PARTIALS_OF, FIGURES_OF))
-        found[kind.name] = State(begin, closed, *signatures)
+        texts = [batch.coded(name).decoded()[0] or "" for name in (BEGIN, CLOSED, PARTIALS_OF, FIGURES_OF)]
+        if not all(text.isascii() and text.isdigit() and len(text) < _DIGITS for text in texts[:2]):
+            continue  # somebody else wrote it
+        begin, closed = (int(text) * NS_PER_S for text in texts[:2])
+        found[kind.name] = State(begin, closed, *texts[2:])
     return found
 
 
 def write_state(store: Store, kind: Kind, state: State) -> None:
     """Keep a state in place of the one before; raises `StoreError`."""
     code = np.zeros(1, np.int32)
+    texts = (str(state.begin_ns // NS_PER_S), str(state.closed_ns // NS_PER_S), state.partials_of, state.figures_of)
     columns: dict[str, Column] = {
-        BEGIN: np.array([state.begin_ns / NS_PER_S]),
-        CLOSED: np.array([state.closed_ns / NS_PER_S]),
-        PARTIALS_OF: Coded(code, (state.partials_of,)),
-        FIGURES_OF: Coded(code, (state.figures_of,)),
+        name: Coded(code, (text,)) for name, text in zip((BEGIN, CLOSED, PARTIALS_OF, FIGURES_OF), texts, strict=True)
     }
     store.write([Batch(state_table(kind), (_KEY,), code, np.zeros(1, np.int64), columns)])
