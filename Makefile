@@ -1,6 +1,6 @@
 # A thin index: what the targets do stands in scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check stack services chaos score bench bench-ingest bench-core dashboards requirements clean
+.PHONY: help demo test check stack services chaos score bench bench-ingest bench-core bench-rollups bench-read dashboards requirements clean
 
 PY := .venv/bin/python
 
@@ -44,6 +44,14 @@ bench-ingest: ## ours, a textbook pipeline and Telegraf, on the same broker and 
 bench-core: ## the numpy core beside DuckDB and Polars, on 12 million rows
 	@scripts/setup --dev
 	@$(PY) -m benchmarks.core $(ARGS)
+
+bench-rollups: ## a year of rollups, flat queries, late readings, and Flux over raw ones
+	@scripts/setup --dev
+	@$(PY) -m benchmarks.rollups $(ARGS)
+
+bench-read: ## InfluxDB to columns beside the client's query_data_frame
+	@scripts/setup --dev
+	@$(PY) -m benchmarks.read $(ARGS)
 
 dashboards: ## build grafana/dashboards/*.json from their code
 	@scripts/setup --dev
