@@ -171,13 +171,19 @@ def _line(row: Row, where: str, true: TrueLine, line: Mapping[str, Any]) -> None
         row.known += truth is not None
     row.buckets += len(true.values)
     pairs = zip(line["coverage"], true.coverage, strict=True)
-    row.coverage = max(row.coverage, max((abs(one - other) for one, other in pairs), default=0.0))
+    row.coverage = max(row.coverage, max((_apart(one, other) for one, other in pairs), default=0.0))
 
 
 def _error(value: float | None, truth: float | None) -> float:
     if value is None or truth is None:
         return 0.0 if value is truth else math.inf
-    return abs(value - truth) / max(abs(truth), _TINY)
+    return _apart(value, truth) / max(abs(truth), _TINY)
+
+
+def _apart(value: float, truth: float) -> float:
+    """How far apart two numbers are; what is no finite number is infinitely far from everything."""
+    apart = abs(value - truth)
+    return apart if math.isfinite(apart) else math.inf
 
 
 def _text(instant: int) -> str:

@@ -94,6 +94,20 @@ class Intervals:
             np.concatenate([each.end_ms for each in many]),
         )
 
+    def merged(self) -> "Intervals":
+        """The same time in each series as intervals apart, by series and time: those that overlap or touch are one."""
+        if not len(self.series):
+            return self
+        order = np.lexsort((self.begin_ms, self.series))
+        series, begin, end = self.series[order], self.begin_ms[order], self.end_ms[order]
+        # Series and time as one number: the latest end so far never reaches into the next series.
+        until = np.maximum.accumulate(keyed(series, end))
+        apart = np.flatnonzero(keyed(series, begin)[1:] > until[:-1]) + 1
+        first, last = np.append(0, apart), np.append(apart, len(series)) - 1
+        return Intervals(
+            series[first], begin[first], until[last] - keyed(series[first], np.zeros(len(first), np.int64))
+        )
+
     def since(self, series: NDArray[np.integer], ms: Times) -> Times:
         """When the interval that each (series, ms) lies in began, the earliest of several; -1 where in none.
 

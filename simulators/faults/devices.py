@@ -76,7 +76,7 @@ class DeviceFaults:
             start_ms: where the span begins, ms since the epoch.
             stop_ms: where it ends.
         """
-        dead = Intervals.joined([each.within(start_ms, stop_ms) for each in (self._outages, self._reboots)])
+        dead = Intervals.joined([each.within(start_ms, stop_ms) for each in (self._outages, self._reboots)]).merged()
         freezes, skews, resets = (each.within(start_ms, stop_ms) for each in (self._freezes, self._skews, self._resets))
         made = []
         for batch in batches:

@@ -1,6 +1,7 @@
 """The score passes what is right, and nothing else."""
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -82,6 +83,14 @@ def unknown(line: dict[str, Any]) -> None:
     line["values"][0] = None
 
 
+def no_number(line: dict[str, Any]) -> None:
+    line["values"][0] = math.nan
+
+
+def seen_no_number(line: dict[str, Any]) -> None:
+    line["coverage"][0] = math.nan
+
+
 def more_seen(line: dict[str, Any]) -> None:
     line["coverage"][0] -= 1e-6
 
@@ -100,7 +109,9 @@ def a_bucket_less(line: dict[str, Any]) -> None:
         ("passes", one_more),
         ("energy", a_little_more),
         ("offline_seconds", unknown),
+        ("energy", no_number),
         ("cells_occupied", more_seen),
+        ("fill", seen_no_number),
         ("analytics_by_type", another_label),
         ("fill", a_bucket_less),
     ],

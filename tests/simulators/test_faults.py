@@ -3,6 +3,7 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -95,10 +96,11 @@ def test_without_rates_nothing_goes_wrong(
     assert texts(made(NO_FAULTS, street, registry, behaviours).applied(day, START, STOP)) == texts(day)
 
 
+@pytest.mark.parametrize("rates", [FaultRates(outages=2), FaultRates(outages=6, reboots=30)])
 def test_a_dead_device_says_nothing_but_that_it_goes_and_comes(
-    day: list[Batch], street: Inventory, registry: Registry, behaviours: Mapping[str, Behaviour]
+    day: list[Batch], street: Inventory, registry: Registry, behaviours: Mapping[str, Behaviour], *, rates: FaultRates
 ) -> None:
-    found = made(FaultRates(outages=2), street, registry, behaviours).applied(day, START, STOP)
+    found = made(rates, street, registry, behaviours).applied(day, START, STOP)
     said: dict[str, list[tuple[int, str | None]]] = defaultdict(list)
     times: dict[str, list[int]] = defaultdict(list)
     for batch in found:
@@ -112,6 +114,8 @@ def test_a_dead_device_says_nothing_but_that_it_goes_and_comes(
     assert said
     silent = 0
     for device, marks in said.items():
+        states = [state for _, state in sorted(marks)]
+        assert all(one != other for one, other in pairwise(states)), "it neither goes nor comes twice"
         for begin, state in marks:
             if state == "offline":
                 ends = [end for end, other in sorted(marks) if other == "online" and end > begin]
