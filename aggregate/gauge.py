@@ -9,6 +9,9 @@ from aggregate.holds import Holds
 from aggregate.segments import Indices, Segments
 from devices.columns import Floats, Times
 
+LEAST, MOST = np.fmin, np.fmax
+"""Of finite values the same as `np.minimum` and `np.maximum`, which take up to three times as long to look for NaN."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class GaugePartials:
@@ -74,8 +77,8 @@ def summary(segments: Segments, values: Floats) -> Summary:
     return Summary(
         count=np.diff(segments.bounds, axis=1),
         total=segments.reduced(np.add, values, 0.0),
-        low=segments.reduced(np.minimum, values, np.inf),
-        high=segments.reduced(np.maximum, values, -np.inf),
+        low=segments.reduced(LEAST, values, np.inf),
+        high=segments.reduced(MOST, values, -np.inf),
     )
 
 
@@ -91,9 +94,9 @@ def gauge(holds: Holds, values: Floats) -> GaugePartials:
     """
     cell, sample, _ = holds.carry
     carried = values[sample]
-    low = holds.reduced(np.minimum, values, np.inf)
+    low = holds.reduced(LEAST, values, np.inf)
     low.reshape(-1)[cell] = np.minimum(low.reshape(-1)[cell], carried)
-    high = holds.reduced(np.maximum, values, -np.inf)
+    high = holds.reduced(MOST, values, -np.inf)
     high.reshape(-1)[cell] = np.maximum(high.reshape(-1)[cell], carried)
     return GaugePartials(integral=integral(holds, values), observed=holds.observed, low=low, high=high)
 

@@ -47,9 +47,29 @@ def test_boundaries_are_those_of_a_search_in_each_series(case: Case) -> None:
         ragged.boundaries(case.time, case.offsets, case.edges),
         ragged._by_counting(case.time, case.offsets, case.edges),
         ragged._by_bisection(case.time, case.offsets, case.edges, longest),
+        ragged._by_interpolation(case.time, case.offsets, case.edges),
     ):
         assert found.dtype == np.intp
         np.testing.assert_array_equal(found, np.array(expected, np.intp).reshape(-1, len(case.edges)))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_boundaries_of_long_series_are_right_however_uneven_these_are(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    last = np.iinfo(np.int64).max // 2
+    series = [
+        np.arange(1000) * 60_000_000_000,  # by the clock
+        np.cumsum(rng.integers(1, 10 ** rng.integers(1, 15), 5000)),  # now and then
+        np.concatenate([np.arange(900), 10**18 + np.arange(900)]),  # two bursts, decades apart
+        np.concatenate([np.arange(999), [last]]),
+        np.array([7]),
+        np.array([], np.int64),
+    ]
+    rng.shuffle(series)
+    time, offsets = np.concatenate(series), np.cumsum([0, *map(len, series)])
+    edges = np.unique(np.concatenate([[0, last], rng.choice(time, 200), rng.integers(0, 10**18, 200)]))
+    expected = [begin + np.searchsorted(each, edges) for begin, each in zip(offsets, series, strict=False)]
+    np.testing.assert_array_equal(ragged.boundaries(time, offsets, edges), expected)
 
 
 @given(cases())
