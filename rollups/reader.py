@@ -38,6 +38,9 @@ _HOLD_S = 1.0
 _FEW = 200
 """Devices that are asked for by their ids; more are asked for by their compounds, or all."""
 
+_FEW_ROWS = 10_000
+"""So many rows a store is told to be few."""
+
 _THREADS = 8
 _RAW_AT_ONCE = 2
 
@@ -160,6 +163,7 @@ class Reader:
                 devices=ids,
                 fields=need.fields,
                 before_ns=need.before_ns,
+                few=_reports(kind, devices, need.stop_ns - need.start_ns) <= _FEW_ROWS,
             )
             for need in raw_needs(kind, statistics, edges)
         ]
@@ -210,6 +214,7 @@ class Reader:
             compounds=compounds,
             devices=ids,
             fields=tuple(fields),
+            few=sum(1 for each in devices for _ in each.keys(table)) * len(piece.edges) <= _FEW_ROWS,
         )
         return Batch.empty(table, fields) if self._rolled is None else self._rolled.read(query)
 
@@ -261,9 +266,15 @@ class Reader:
                 stop_ns=int(edges[-1]),
                 compounds=(question.compound,),
                 fields=tuple(name for each in lines.values() for line in each for name in (line.value, line.coverage)),
+                few=len(edges) <= _FEW_ROWS,
             )
         )
         return figures.results_of(question.statistics, lines, batch, edges[:-1])
+
+
+def _reports(kind: Kind, devices: Sequence[Device], span_ns: int) -> float:
+    """About how many rows devices send of a sampled table within a span."""
+    return sum(len(each.parts) or 1 for each in devices) * span_ns / (kind.interval_s * NS_PER_S)
 
 
 def _whole(edges: Times, grain: Grain, state: State, tz: ZoneInfo) -> tuple[int, int]:

@@ -65,7 +65,7 @@ def read_states(store: Store, kinds: Mapping[str, Kind]) -> dict[str, State]:
     """The states of several kinds, by name; raises `StoreError`."""
     found = {}
     for kind in kinds.values():
-        batch = store.read(Query(table=state_table(kind), start_ns=0, stop_ns=1))
+        batch = store.read(Query(table=state_table(kind), start_ns=0, stop_ns=1, few=True))
         if not len(batch):
             continue
         texts = [batch.coded(name).decoded()[0] or "" for name in (BEGIN, CLOSED, PARTIALS_OF, FIGURES_OF)]

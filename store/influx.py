@@ -4,44 +4,44 @@ Numbers are floats, labels and identities strings, true/false booleans (docs/arc
 
 Reading takes each field as InfluxDB keeps it, series by series, and lines the fields up here (`store.align`). Measured
 on 1.2 M rows of a charger's telemetry, influxd 2.8 on one core: this way 0.9 µs a value (1.1 M values/s end to end,
-the reading side being done before the server is); `pivot` in Flux takes 2.8 times as long; InfluxQL, which gives rows,
-3.4 µs a row and 0.35 µs a value. Most questions are about one to three fields.
+the reading side being done before the server is); `pivot` in Flux takes 2.8 times as long. Where few rows are expected,
+InfluxQL is asked instead (`store.influxql`).
 """
 
 # The client types only half of itself.
 # mypy: disable-error-code="no-untyped-call"
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
-import pyarrow as pa
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.domain.dialect import Dialect
 from influxdb_client.service.write_service import WriteService
-from numpy.typing import NDArray
 
-from devices.columns import ABSENT, Batch, Coded, Codes, Column, SeriesKey, Times
+from devices.columns import Batch
 from devices.errors import StoreRejectedError, StoreUnavailableError
-from devices.fields import Field, Signal
 from devices.kind import Table
-from store import flux, influx_csv
-from store.align import Piece, assembled, by_series_and_time, joined, newest
+from store import flux, influx_csv, influxql
+from store.align import assembled, joined, newest
 from store.bodies import LANES, are_distinct, bodies_of
-from store.checks import MAX_NS, anchor, check_rows
+from store.checks import MAX_NS, check_rows
 from store.flux import Selection
-from store.influx_csv import Answer, Readable, Run, UnexpectedShapeError
-from store.influx_errors import check_url, translated
-from store.lines import encode, marker
+from store.influx_csv import Answer, Readable, UnexpectedShapeError
+from store.influx_errors import check_url, said, translated
+from store.influx_pieces import by_type, piece_of, presence, type_of
+from store.influxql import InfluxqlError, Runs
+from store.lines import encode
 from store.prefixes import Prefixes
 from store.protocol import Query
 
 _DIALECT = Dialect(header=True, annotations=[], delimiter=",", comment_prefix="#", date_time_format="RFC3339")
 _LATEST = "last()"
 _WRITTEN = 204
+Ask = Callable[[Selection, bool], Runs]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +111,8 @@ class InfluxStore:
         span = self._selection(query.table, query.start_ns, query.stop_ns, query.compounds, query.devices)
         if query.limit is not None:
             span = self._newest(span, query.limit)
-        rows = self._rows(span, query.names)
+        ask = self._few if query.few else self._many
+        rows = self._rows(span, query.names, ask)
         if query.limit is not None:
             rows = newest(rows, query.limit)
         if not query.before_ns:
@@ -119,7 +120,7 @@ class InfluxStore:
         before = self._selection(
             query.table, query.start_ns - query.before_ns, query.start_ns, query.compounds, query.devices
         )
-        return joined(self._assembled(before.of(query.names), query.names, _LATEST), rows)
+        return joined(self._assembled(before.of(query.names), query.names, ask, last=True), rows)
 
     def latest(
         self,
@@ -132,14 +133,14 @@ class InfluxStore:
         """See `Store.latest`."""
         self._check_open()
         names = tuple(table.by_name)
-        rows = self._rows(self._selection(table, since_ns, MAX_NS, compounds, devices), names, _LATEST)
+        rows = self._rows(self._selection(table, since_ns, MAX_NS, compounds, devices), names, self._many, last=True)
         # Each field's last value has its own time; the newest of them is the newest row's, and all of its are last.
         return rows.take(rows.offsets()[1:] - 1)
 
     def count(self, table: Table, *, start_ns: int, stop_ns: int) -> int:
         """See `Store.count`."""
         self._check_open()
-        selection = self._selection(table, start_ns, stop_ns).of((_presence(table),))
+        selection = self._selection(table, start_ns, stop_ns).of((presence(table),))
         if selection.is_empty:
             return 0
         # Unique: see `_once`.
@@ -221,39 +222,69 @@ class InfluxStore:
             devices=devices,
         )
 
-    def _rows(self, selection: Selection, names: tuple[str, ...], *steps: str) -> Batch:
+    def _rows(self, selection: Selection, names: tuple[str, ...], ask: Ask, *, last: bool = False) -> Batch:
         """Whole rows: where no column of `names` is in every row, one that is in every row is read beside them."""
         fields = names
         if not any(selection.table.by_name[name].required for name in names):
-            fields = (*names, _presence(selection.table))
-        return self._assembled(selection.of(fields), names, *steps)
+            fields = (*names, presence(selection.table))
+        return self._assembled(selection.of(fields), names, ask, last=last)
 
     def _newest(self, selection: Selection, limit: int) -> Selection:
         """The same, from the time of the row on that is the `limit`-th newest."""
         # Twice as many, for each may come twice; see `_once`.
-        answer = self._fetch(selection.of((_presence(selection.table),)), f"tail(n: {2 * limit})")
+        answer = self._fetch(selection.of((presence(selection.table),)), f"tail(n: {2 * limit})")
         time = np.concatenate([np.unique(answer.time[run.begin : run.end]) for run in answer.runs] or [answer.time])
         if len(time) <= limit:
             return selection
         return replace(selection, start_ns=int(np.partition(time, -limit)[-limit]))
 
-    def _assembled(self, selection: Selection, names: tuple[str, ...], *steps: str) -> Batch:
+    def _assembled(self, selection: Selection, names: tuple[str, ...], ask: Ask, *, last: bool = False) -> Batch:
         """The columns `names` of all rows that have any of the selection's fields."""
-        runs: dict[str, list[tuple[Run, Answer]]] = {}
-        for fields in _by_type(selection.table, selection.fields):
-            answer = self._fetch(selection.of(fields), *steps)
-            for run in answer.runs:
-                runs.setdefault(run.field, []).append((run, answer))
+        runs = {} if selection.is_empty else ask(selection, last)
         keys = sorted({run.key for each in runs.values() for run, _ in each})
         ranks = {key: rank for rank, key in enumerate(keys)}
-        pieces = {name: _piece(selection.table.by_name.get(name), each, ranks) for name, each in runs.items()}
+        pieces = {name: piece_of(selection.table.by_name.get(name), each, ranks) for name, each in runs.items()}
         return assembled(selection.table, keys, names, pieces)
+
+    def _many(self, selection: Selection, last: bool) -> Runs:  # noqa: FBT001  (one of two ways to ask)
+        """The values of fields by Flux, type by type."""
+        runs: Runs = {}
+        for fields in by_type(selection.table, selection.fields):
+            answer = self._fetch(selection.of(fields), *([_LATEST] if last else []))
+            for run in answer.runs:
+                runs.setdefault(run.field, []).append((run, answer))
+        return runs
+
+    def _few(self, selection: Selection, last: bool) -> Runs:  # noqa: FBT001
+        """The values of fields by InfluxQL."""
+        doing = f"InfluxDB at {self._options.url} did not answer a question"
+        with translated(doing):
+            response = self._client.api_client.call_api(
+                "/query",
+                "POST",
+                header_params={"Accept": influxql.MEDIA_TYPE, "Content-Type": "application/x-www-form-urlencoded"},
+                post_params=[
+                    ("db", self._options.bucket),
+                    ("epoch", "ns"),
+                    ("q", influxql.select(selection, last=last)),
+                ],
+                _preload_content=False,
+                _return_http_data_only=True,
+            )
+            body = response.read(decode_content=True)
+        types = {name: type_of(selection.table.by_name.get(name)) for name in selection.fields}
+        try:
+            return influxql.read(body, types)
+        except InfluxqlError as exc:
+            raise said(doing, str(exc)) from exc
+        except UnexpectedShapeError as exc:
+            raise _of_another_type(selection) from exc
 
     def _fetch(self, selection: Selection, *steps: str) -> Answer:
         """The values of fields of one type."""
         if selection.is_empty:
             return influx_csv.EMPTY
-        values = _type(selection.table.by_name.get(selection.fields[0]))
+        values = type_of(selection.table.by_name.get(selection.fields[0]))
         try:
             with self._answer(selection.flux(*steps)) as stream:
                 return influx_csv.read(stream, values)
@@ -263,8 +294,7 @@ class InfluxStore:
             with self._answer(selection.flux(*steps)) as stream:
                 return influx_csv.read_blocks(stream, values)
         except UnexpectedShapeError as exc:
-            where = f"{selection.table.measurement}: {', '.join(selection.fields)}"
-            raise StoreRejectedError(f"the bucket holds values of another type than declared in {where}") from exc
+            raise _of_another_type(selection) from exc
 
     @contextmanager
     def _answer(self, query: str) -> Iterator[Readable]:
@@ -282,63 +312,6 @@ def _raise_first(errors: Iterable[StoreRejectedError | None]) -> None:
             raise error
 
 
-def _presence(table: Table) -> str:
-    """The field that every row has."""
-    found = anchor(table)
-    return found.name if found is not None else str(marker(table))
-
-
-def _type(declared: Field | None) -> pa.DataType:
-    """The type of a field's values; None stands for the marker."""
-    if declared is None or declared.is_number:
-        return pa.float64()
-    return pa.bool_() if declared.boolean else pa.string()
-
-
-def _by_type(table: Table, names: Iterable[str]) -> Iterable[tuple[str, ...]]:
-    """Names of one type together: what differs in type comes in answers of its own, each one block of CSV."""
-    groups: dict[object, list[str]] = {}
-    for name in names:
-        declared = table.by_name.get(name)
-        groups.setdefault(None if declared is None else _type(declared), []).append(name)
-    return [tuple(group) for group in groups.values()]
-
-
-def _piece(declared: Field | None, runs: Sequence[tuple[Run, Answer]], ranks: Mapping[SeriesKey, int]) -> Piece:
-    """All values of one field, by series and time."""
-    runs = sorted(runs, key=lambda each: ranks[each[0].key])
-    parts = [(answer.time[run.begin : run.end], answer.values[run.begin : run.end]) for run, answer in runs]
-    lengths = [len(time) for time, _ in parts]
-    series = np.repeat(np.array([ranks[run.key] for run, _ in runs], np.int32), lengths)
-    time = np.concatenate([time for time, _ in parts])
-    values = np.concatenate([values for _, values in parts])
-    order = by_series_and_time(series, time)
-    if order is not None:
-        series, time, values = series[order], time[order], values[order]
-    once = _once(series, time)
-    if once is not None:
-        series, time, values = series[once], time[once], values[once]
-    # All runs of one field come from one answer.
-    return Piece(series, time, None if declared is None else _column(declared, values, runs[0][1].labels))
-
-
-def _once(series: Codes, time: Times) -> NDArray[np.bool_] | None:
-    """Which of the sorted values to take, so that none is there twice; None where none is.
-
-    While late points wait in its cache beside a full block of 1,000 on disk, influxd 2.8 gives that block twice.
-    """
-    again = (series[1:] == series[:-1]) & (time[1:] == time[:-1])
-    return np.append(~again, True) if again.any() else None
-
-
-def _column(declared: Field, values: influx_csv.Values, labels: tuple[str, ...]) -> Column:
-    if declared.is_number:
-        return values.astype(np.float64, copy=False)
-    codes = values.astype(np.int32, copy=False)
-    if declared.boolean:
-        return Coded(codes, declared.labels)
-    if declared.signal is Signal.IDENTITY:
-        occurring, compact = np.unique(codes, return_inverse=True)
-        return Coded(compact.astype(np.int32), tuple(labels[code] for code in occurring.tolist()))
-    places = {label: place for place, label in enumerate(declared.labels)}
-    return Coded(np.array([places.get(label, ABSENT) for label in labels], np.int32)[codes], declared.labels)
+def _of_another_type(selection: Selection) -> StoreRejectedError:
+    where = f"{selection.table.measurement}: {', '.join(selection.fields)}"
+    return StoreRejectedError(f"the bucket holds values of another type than declared in {where}")

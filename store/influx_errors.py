@@ -22,6 +22,9 @@ MAX_RETRY_AFTER_S = 3600.0
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _MAX_TEXT = 300
 _NO_ORG = re.compile(r"organization name .* not found")  # said with status 400 to a question
+_HIDDEN = re.compile(r"database not found|.*unauthori[sz]ed|not authorized")
+"""What InfluxQL says where the bucket is missing, or hidden from us."""
+
 _DENIED = {401, 403}
 _MISSING = 404
 _MALFORMED = 400
@@ -52,6 +55,14 @@ def translated(doing: str) -> Iterator[None]:
         raise StoreUnavailableError(f"{doing}: {_cause(exc)}; check that it runs and COURTYARD_INFLUX_URL") from exc
     except InfluxDBError as exc:
         raise StoreUnavailableError(f"{doing}: {_plain(exc)}") from exc
+
+
+def said(doing: str, message: str) -> StoreError:
+    """The error for what InfluxDB says, with status 200, where an answer to InfluxQL would stand."""
+    text = f"{doing}: {_plain(message)}"
+    if _HIDDEN.match(message):
+        return StoreDeniedError(f"{text}; create the bucket and its tokens with `python -m courtyard init`")
+    return StoreUnavailableError(text)
 
 
 def check_url(url: str) -> None:

@@ -37,6 +37,8 @@ class Query:
         before_ns: how far before `start_ns` to look for what still holds at the start; 0 looks for nothing.
         limit: read the newest `limit` rows of the span (over all series together; of rows of one time those of the
             later series count as newer), or None for all. Rows before the start are not counted.
+        few: whether few rows are expected, some thousands at most: a store may then ask in another way, which begins
+            to answer sooner and takes longer for each row. It never changes the answer.
     """
 
     table: Table
@@ -47,6 +49,7 @@ class Query:
     fields: tuple[str, ...] | None = None
     before_ns: int = 0
     limit: int | None = None
+    few: bool = False
 
     def __post_init__(self) -> None:
         """Check what no store could answer."""

@@ -2,14 +2,16 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from devices.columns import Batch
 from devices.registry import Registry
 from store.duck import DuckStore
 from store.influx import InfluxOptions, InfluxStore
-from store.protocol import Store
+from store.protocol import Query, Store
 from tests.services import Bucket
 
 
@@ -41,7 +43,22 @@ def influx(influx_bucket: Bucket) -> Iterator[InfluxStore]:
     store.close()
 
 
-@pytest.fixture(params=["duck", pytest.param("influx", marks=pytest.mark.services)])
+class Few(InfluxStore):
+    """An `InfluxStore` that expects few rows, whatever it is asked."""
+
+    def read(self, query: Query) -> Batch:
+        """See `Store.read`."""
+        return super().read(replace(query, few=True))
+
+
+@pytest.fixture
+def influx_few(influx_bucket: Bucket) -> Iterator[InfluxStore]:
+    store = Few(influx_options(influx_bucket))
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=["duck", *(pytest.param(each, marks=pytest.mark.services) for each in ("influx", "influx_few"))])
 def store(request: pytest.FixtureRequest) -> Store:
     found: Store = request.getfixturevalue(request.param)
     return found

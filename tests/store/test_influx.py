@@ -16,7 +16,7 @@ from store import bodies
 from store.influx import InfluxOptions, InfluxStore
 from store.protocol import Query
 from tests.services import Bucket, Influxd
-from tests.store.conftest import influx_options
+from tests.store.conftest import Few, influx_options
 from tests.store.model import Model, bits, rows_of
 from tests.store.samples import START_NS, STOP_NS, sample
 from tests.store.strategies import EVERYTHING
@@ -126,38 +126,43 @@ class TestErrorsInsideAnAnswer:
 
 
 @pytest.mark.services
+@pytest.mark.parametrize("store_type", [InfluxStore, Few])
 class TestBucketsOfOthers:
-    def test_other_measurements_fields_and_tags_are_left_alone(self, influx_bucket: Bucket) -> None:
+    def test_other_measurements_fields_and_tags_are_left_alone(
+        self, influx_bucket: Bucket, store_type: type[InfluxStore]
+    ) -> None:
         batch = sample(PASS)
         influx_bucket.write(f'cpu,host=a usage=1 {START_NS}\ngate_pass2,compound=c,device=d direction="in" {START_NS}')
         influx_bucket.write(f"gate_pass,compound=c,device=d strange=1,n=1i {START_NS}")
-        store, model = InfluxStore(influx_options(influx_bucket)), Model()
+        store, model = store_type(influx_options(influx_bucket)), Model()
         store.write([batch])
         model.write([batch])
         assert bits(rows_of(store.read(everything()))) == bits(model.read(everything()))
         assert store.count(PASS, start_ns=START_NS, stop_ns=STOP_NS) == 300
         store.close()
 
-    def test_whole_numbers_are_numbers(self, influx_bucket: Bucket) -> None:
+    def test_whole_numbers_are_numbers(self, influx_bucket: Bucket, store_type: type[InfluxStore]) -> None:
         head = 'everything_telemetry,compound=c,device=d,part=1 id="i",kind_of="a",tilt=true'
         influx_bucket.write(f"{head},level=7i,extra=3u {START_NS}\n{head},level=8i {START_NS + 1}")
-        store = InfluxStore(influx_options(influx_bucket))
+        store = store_type(influx_options(influx_bucket))
         found = store.read(Query(table=EVERYTHING, start_ns=START_NS, stop_ns=STOP_NS))
         assert found.floats("level").tolist() == [7.0, 8.0]
         assert bits(rows_of(found))[0][2]["extra"] == struct.pack(">d", 3.0)
         assert np.isnan(found.floats("extra")).tolist() == [False, True]
         store.close()
 
-    def test_texts_for_numbers_are_refused(self, influx_bucket: Bucket) -> None:
+    def test_texts_for_numbers_are_refused(self, influx_bucket: Bucket, store_type: type[InfluxStore]) -> None:
         influx_bucket.write(f'everything_telemetry,compound=c,device=d,part=1 level="high" {START_NS}')
-        store = InfluxStore(influx_options(influx_bucket))
+        store = store_type(influx_options(influx_bucket))
         with pytest.raises(StoreRejectedError, match="level"):
             store.read(Query(table=EVERYTHING, start_ns=START_NS, stop_ns=STOP_NS, fields=("level",)))
         store.close()
 
-    def test_a_label_that_is_not_declared_reads_as_absent(self, influx_bucket: Bucket) -> None:
+    def test_a_label_that_is_not_declared_reads_as_absent(
+        self, influx_bucket: Bucket, store_type: type[InfluxStore]
+    ) -> None:
         influx_bucket.write(f'gate_pass,compound=c,device=d direction="in",method="toes",result="granted" {START_NS}')
-        store = InfluxStore(influx_options(influx_bucket))
+        store = store_type(influx_options(influx_bucket))
         (row,) = rows_of(store.read(everything()))
         assert row[2] | {"direction": "in", "method": None, "result": "granted"} == row[2]
         store.close()
@@ -258,6 +263,8 @@ def test_late_rows_make_no_others_come_twice(tmp_path: Path) -> None:
         # Where influxd is mended one day, this says so, and what it asks for can go.
         assert bucket.query(count).split()[-1].endswith(",2420")  # 1,440 and, less the late ones, 1,000 more
         assert store.count(DOOR, start_ns=START_NS, stop_ns=stop_ns) == number
+        for few in (False, True):
+            assert len(store.read(Query(table=DOOR, start_ns=START_NS, stop_ns=stop_ns, few=few))) == number
         query = Query(table=DOOR, start_ns=START_NS, stop_ns=stop_ns)
         for fields in (None, ("uptime_s",), ()):
             found = store.read(replace(query, fields=fields))

@@ -35,6 +35,7 @@ Call = Callable[[InfluxStore], object]
 CALLS: dict[str, Call] = {
     "write": lambda store: store.write([sample(TABLE, 5)]),
     "read": lambda store: store.read(Query(table=TABLE, start_ns=START_NS, stop_ns=STOP_NS)),
+    "few": lambda store: store.read(Query(table=TABLE, start_ns=START_NS, stop_ns=STOP_NS, few=True)),
     "latest": lambda store: store.latest(TABLE, since_ns=0),
     "count": lambda store: store.count(TABLE, start_ns=START_NS, stop_ns=STOP_NS),
     "ping": lambda store: store.ping(),
@@ -303,8 +304,11 @@ class TestRealOne:
                 token=influx_bucket.token,
             )
         )
-        with pytest.raises(StoreDeniedError, match="courtyard init"):
-            call(store)
+        if org is not None and call is CALLS["few"]:
+            assert call(store) is not None  # InfluxQL goes by the token, which belongs to one organisation
+        else:
+            with pytest.raises(StoreDeniedError, match="courtyard init"):
+                call(store)
         store.close()
 
     def test_a_field_of_another_type(self, influx_bucket: Bucket) -> None:
