@@ -1,8 +1,9 @@
 """What rollups are worth: `python -m benchmarks.rollups [--days 365]`.
 
 A compound's simulated history goes into a real influxd, and the rollup worker follows it. Asked through the API over
-HTTP: a year by the hour; the last day, after 10 and after 100 days of history; and what one day of the same statistic
-takes in Flux over raw readings. Answers are compared with those made of raw readings before anything is timed.
+HTTP: a year by the hour; the last day, in turn where there are 10 and where there are 100 days of history; and what
+one day of the same statistic takes in Flux over raw readings, of the compound and of all 22. Answers are compared with
+those made of raw readings before anything is timed.
 """
 
 import argparse
@@ -40,17 +41,23 @@ from tests.services import Bucket, Influxd, free_port
 
 START_NS = 1_735_660_800 * 10**9  # 2025-01-01, midnight in Shanghai
 DAY_NS = 86_400 * 10**9
+HOUR_NS = DAY_NS // 24
 STEP = 5
 INVENTORY = Path("devices/inventory/fangzhi-road.yaml")
 LATE = 0.01
 ASKED = (("occupancy", "gate", "people_inside"), ("usage", "charger", "energy"), ("occupancy", "bin", "fill"))
+SHORT, LONG = 10, 100
 FLUX = {
+    "people_inside": 'filter(fn: (r) => r._measurement == "gate_pass" and r._field == "direction")'
+    ' |> map(fn: (r) => ({_time: r._time, compound: r.compound, _value: if r._value == "in" then 1 else if '
+    'r._value == "out" then -1 else 0})) |> group(columns: ["compound"]) |> sort(columns: ["_time"])'
+    " |> cumulativeSum() |> aggregateWindow(every: 1h, fn: last, createEmpty: false)",
     "energy": 'filter(fn: (r) => r._measurement == "charger_telemetry" and r._field == "energy_wh")'
     " |> difference(nonNegative: true) |> aggregateWindow(every: 1h, fn: sum, createEmpty: false)"
-    ' |> group(columns: ["_time"]) |> sum()',
+    ' |> group(columns: ["compound", "_time"]) |> sum()',
     "fill": 'filter(fn: (r) => r._measurement == "bin_telemetry" and r._field == "fill")'
     " |> aggregateWindow(every: 1h, fn: (tables=<-, column) => tables |> timeWeightedAvg(unit: 1s))"
-    ' |> group(columns: ["part", "_time"]) |> mean()',
+    ' |> group(columns: ["compound", "part", "_time"]) |> mean()',
 }
 console = Console()
 
@@ -64,6 +71,7 @@ class World:
         self.inventory, self.known = inventory, known
         self.bucket, rolled = influxd.create_bucket(), influxd.create_bucket()
         self.raw, self.rolled = _store(self.bucket), _store(rolled)
+        folder.mkdir()
         self.log = WriteLog(folder / "log.writelog")
         self.registry = CollectorRegistry()
         self.worker = Worker(
@@ -148,22 +156,45 @@ def main() -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         influxd = stack.enter_context(Influxd(folder=folder / "influxd"))
-        world = World(inventory, known, influxd, folder)
-        for api in (world.api, world.unrolled):
-            api.start()
-            stack.callback(api.stop)
-        short = {}
-        done = 0
-        for days in (10, 100):
-            world.history(done, days, f"{days} days")
-            done = days
-            short[days] = {asked[2]: statistics.median(world.times(asked, "-24h", options.requests)) for asked in ASKED}
-        late(world, done)
-        world.history(done + STEP, options.days, f"{options.days} days")
+        worlds = {days: World(inventory, known, influxd, folder / str(days)) for days in (SHORT, LONG)}
+        for days, world in worlds.items():
+            for api in (world.api, world.unrolled):
+                api.start()
+                stack.callback(api.stop)
+            world.history(0, days, f"{days} days")
+        flat = {asked[2]: in_turn(worlds, asked, options.requests) for asked in ASKED}
+        world = worlds[LONG]
+        late(world, LONG)
+        world.history(LONG + STEP, options.days, f"{options.days} days")
         for asked in ASKED:
             compare(world, asked)
-        report(world, options, short)
+        fleet = influxd.create_bucket()
+        source = Source(Inventory.parse(INVENTORY.read_text(), known), known, behaviours(known), 22)
+        number = one_day(fleet, source, world.now_ns)
+        report(world, options, flat, fleet)
+        console.print(f"(the day of all 22 compounds has {number:,} readings)")
     return 0
+
+
+def in_turn(worlds: dict[int, World], asked: tuple[str, str, str], requests: int) -> dict[int, float]:
+    """The median time of the last day, ms, by length of the history; both are asked in turn, to meet the same noise."""
+    found: dict[int, list[float]] = {days: [] for days in worlds}
+    for _ in range(requests):
+        for days, world in worlds.items():
+            found[days] += world.times(asked, "-24h", 1)
+    return {days: statistics.median(times) for days, times in found.items()}
+
+
+def one_day(bucket: Bucket, source: Source, end_ns: int) -> int:
+    """Fill a bucket with the readings of the day before an instant; how many there are."""
+    store, number = _store(bucket), 0
+    for hour in range(24):
+        begin = end_ns - DAY_NS + hour * HOUR_NS
+        batches = source.span(begin // 10**6, (begin + HOUR_NS) // 10**6)
+        store.write([each for each in batches if len(each)])
+        number += sum(map(len, batches))
+    store.close()
+    return number
 
 
 def late(world: World, day: int) -> None:
@@ -193,32 +224,36 @@ def compare(world: World, asked: tuple[str, str, str]) -> None:
         raise SystemExit(f"{asked}: rollups and raw readings do not agree")
 
 
-def report(world: World, options: argparse.Namespace, short: dict[int, dict[str, float]]) -> None:
+def report(world: World, options: argparse.Namespace, flat: dict[str, dict[int, float]], fleet: Bucket) -> None:
     """Measure and print."""
     for asked in ASKED:
         name = asked[2]
         times = world.times(asked, f"-{options.days}d", options.requests)
         size = len(world.ask(world.api, asked, f"-{options.days}d"))
         middle, last = statistics.median(times), float(np.quantile(times, 0.95))
-        flat = short[100][name] / short[10][name]
+        short, long = flat[name][SHORT], flat[name][LONG]
         console.print(
             f"{name}: {options.days} days hourly, {size / 1e6:.1f} MB: median {middle:.1f} ms, p95 {last:.1f} ms; "
-            f"the last day after 100 days of history: {flat:.2f} times that after 10 "
-            f"({short[10][name]:.1f} and {short[100][name]:.1f} ms)"
+            f"the last day with {LONG} days of history: {long / short:.2f} times that with {SHORT} "
+            f"({long:.1f} and {short:.1f} ms)"
         )
-        if name in FLUX:
-            taken = _flux(world, FLUX[name])
-            console.print(f"    Flux, one day of raw readings: {taken:.1f} ms, {taken / middle:.2f} times the year")
+        day = statistics.median(world.times(asked, "-24h", options.requests))
+        for whose, bucket in (("the compound", world.bucket), ("all 22", fleet)):
+            taken = _flux(bucket, FLUX[name], world.now_ns)
+            console.print(
+                f"    Flux, one day of raw readings of {whose}: {taken:.1f} ms, {taken / day:.1f} times that day and "
+                f"{taken / middle:.1f} times the year"
+            )
 
 
-def _flux(world: World, steps: str) -> float:
+def _flux(bucket: Bucket, steps: str, now_ns: int) -> float:
     """The median of some runs over the last day, ms."""
-    begin, end = (_text(each) for each in (world.now_ns - DAY_NS, world.now_ns))
-    query = f'from(bucket: "{world.bucket.bucket}") |> range(start: {begin}, stop: {end}) |> {steps}'
+    begin, end = (_text(each) for each in (now_ns - DAY_NS, now_ns))
+    query = f'from(bucket: "{bucket.bucket}") |> range(start: {begin}, stop: {end}) |> {steps}'
     taken = []
-    for _ in range(7):
+    for _ in range(5):
         begun = time.perf_counter()
-        world.bucket.query(query)
+        bucket.query(query)
         taken.append((time.perf_counter() - begun) * 1000)
     return statistics.median(taken)
 
