@@ -14,13 +14,14 @@ from courtyard.settings import load
 from devices.inventory import Inventory
 from scoring.client import Client
 from scoring.compare import Row, compared
+from scoring.scopes import Level, scopes
 from scoring.truth import Truth
 
 _FAILED = 1
 
 
 @reported
-def score(
+def score(  # noqa: PLR0913  (the options of a command)
     truth: Annotated[Path, typer.Argument(help="The folder that `python -m simulators --truth FOLDER` wrote.")],
     url: Annotated[
         str | None, typer.Option(help="The API's address; this installation's where it is not given.")
@@ -29,6 +30,10 @@ def score(
         list[str] | None, typer.Option(help="Length of buckets, given once or several times; 1h and 1d by default.")
     ] = None,
     compounds: Annotated[str, typer.Option(help="Only these compounds: ids, separated by commas.")] = "",
+    of: Annotated[
+        list[Level] | None,
+        typer.Option(help="Whose statistics, given once or several times; all by default. Of devices one a compound."),
+    ] = None,
     *,
     failed: Annotated[bool, typer.Option("--failed", help="Show only statistics that do not pass.")] = False,
 ) -> int:
@@ -49,10 +54,14 @@ def score(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         lengths = every or ["1h", "1d"]
-        task = progress.add_task("scoring", total=len(lengths) * len(known) * len(inventory.compounds))
+        # What is asked of all compounds together is about more than some of them.
+        levels = [level for level in of or Level if level is not Level.FLEET or not compounds]
+        number = sum(1 for kind in known.values() for _ in scopes(inventory, kind, levels))
+        task = progress.add_task("scoring", total=len(lengths) * number)
         for length in lengths:
-            found = compared(Truth(truth), client, known, inventory, length, told=lambda: progress.advance(task))
-            rows += found
+            rows += compared(
+                Truth(truth), client, known, inventory, length, levels=levels, told=lambda: progress.advance(task)
+            )
     _show(rows, only_failed=failed)
     return _FAILED if not rows or not all(row.passed for row in rows) else 0
 

@@ -33,23 +33,24 @@ class Client:
         self._headers = {} if key is None else {"X-API-Key": key}
 
     def statistics(  # noqa: PLR0913  (a question's parts)
-        self, compound: str, group: Group, kind: str, *, start: str, stop: str, every: str
+        self, path: str, group: Group, kind: str, *, start: str, stop: str, every: str, params: Mapping[str, str]
     ) -> Mapping[str, Any]:
-        """The statistics of one kind in one compound, as the API writes them: by name.
+        """The statistics of one kind in one scope, as the API writes them: by name.
 
         Args:
-            compound: id of the compound.
+            path: where the API has the scope: "compounds/jingyuan" or "fleet".
             group: which statistics.
             kind: name of the kind.
             start: first instant, ISO 8601.
             stop: end, ISO 8601.
             every: length of a bucket.
+            params: which devices of the scope.
 
         Raises:
             StoreUnavailableError: the API cannot be reached, or did not answer with statistics.
         """
-        query = urllib.parse.urlencode({"kind": kind, "start": start, "stop": stop, "every": every})
-        address = f"{self._url}/v1/compounds/{compound}/{group}?{query}"
+        query = urllib.parse.urlencode({"kind": kind, "start": start, "stop": stop, "every": every, **params})
+        address = f"{self._url}/v1/{path}/{group}?{query}"
         request = urllib.request.Request(address, headers=self._headers)  # noqa: S310  (the scheme was checked)
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310

@@ -1,19 +1,19 @@
 """Served statistics beside true ones: how far apart they are, statistic by statistic."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from aggregate.edges import Every, bucket_edges
-from devices.availability import statistics_of
 from devices.inventory import Inventory
 from devices.kind import Kind
 from devices.statistics import Group, Reducer, Statistic
 from scoring.figures import figures
 from scoring.lines import Lines, TrueLine
-from scoring.truth import Tables, Truth
+from scoring.scopes import Level, Scope, scopes, statistics_at
+from scoring.truth import Truth
 from scoring.walks import NS
 from scoring.world import World
 
@@ -37,9 +37,9 @@ class Served(Protocol):
     """Answers with statistics."""
 
     def statistics(  # noqa: PLR0913  (a question's parts)
-        self, compound: str, group: Group, kind: str, *, start: str, stop: str, every: str
+        self, path: str, group: Group, kind: str, *, start: str, stop: str, every: str, params: Mapping[str, str]
     ) -> Mapping[str, Any]:
-        """Those of one kind in one compound, by name, as `/v1/compounds/{compound}/{group}` writes them."""
+        """Those of one kind in one scope, by name, as `/v1/{path}/{group}` writes them."""
         ...
 
 
@@ -91,9 +91,10 @@ def compared(  # noqa: PLR0913  (both sides, and how they are compared)
     inventory: Inventory,
     every: str,
     *,
+    levels: Collection[Level] = tuple(Level),
     told: Callable[[], None] = lambda: None,
 ) -> Iterator[Row]:
-    """Compare everything that is served about every compound.
+    """Compare everything that is served.
 
     Args:
         truth: what really happened.
@@ -101,46 +102,38 @@ def compared(  # noqa: PLR0913  (both sides, and how they are compared)
         kinds: the kinds.
         inventory: the compounds that took part in the truth.
         every: length of a bucket.
-        told: is called after each kind of each compound.
+        levels: whose statistics are compared; see `scoring.scopes`.
+        told: is called after each scope of each kind.
 
     Yields:
-        A row for each kind and statistic, when all compounds have been compared.
+        A row for each kind and statistic, when all scopes have been compared.
 
     Raises:
         StoreUnavailableError: the API cannot be asked.
         SettingsError: the truth cannot be read.
     """
     for kind in kinds.values():
-        rows = {each.name: Row(kind.name, each.name, every, limit_of(each)) for each in statistics_of(kind)}
-        tables = truth.compounds(kind)
-        for compound in inventory.compounds.values():
-            if compound.of_kind(kind.name):
-                _compound(truth, served, kind, inventory, compound.id, tables.get(compound.id, {}), every, rows)
+        wanted = {each.name: each for level in levels for each in statistics_at(level, kind)}
+        rows = {name: Row(kind.name, name, every, limit_of(each)) for name, each in wanted.items()}
+        tables = truth.tables(kind)
+        for scope in scopes(inventory, kind, levels):
+            edges = bucket_edges(truth.start_ns, truth.stop_ns, Every.parse(every), scope.whole.timezone)
+            _scope(World(kind, scope.whole, tables, edges.tolist()), served, scope, every, rows)
             told()
         yield from rows.values()
 
 
-def _compound(  # noqa: PLR0913, PLR0917  (one compound in all its context)
-    truth: Truth,
-    served: Served,
-    kind: Kind,
-    inventory: Inventory,
-    name: str,
-    tables: Tables,
-    every: str,
-    rows: dict[str, Row],
-) -> None:
-    compound = inventory.compounds[name]
-    edges = bucket_edges(truth.start_ns, truth.stop_ns, Every.parse(every), compound.timezone)
-    world = World(kind, compound, tables, edges.tolist())
-    start, stop = (_text(each) for each in (truth.start_ns, truth.stop_ns))
+def _scope(world: World, served: Served, scope: Scope, every: str, rows: dict[str, Row]) -> None:
+    start, stop = (_text(each) for each in (world.edges[0], world.edges[-1]))
     for group in Group:
-        wanted = statistics_of(kind, group)
+        wanted = statistics_at(scope.level, world.kind, group)
         if not wanted:
             continue
-        answer = served.statistics(name, group, kind.name, start=start, stop=stop, every=every)
+        answer = served.statistics(
+            scope.path, group, world.kind.name, start=start, stop=stop, every=every, params=scope.params
+        )
         for extra in sorted(set(answer) - {each.name for each in wanted}):
-            rows.setdefault(extra, Row(kind.name, extra, every, 0.0, why="not declared"))
+            rows.setdefault(extra, Row(world.kind.name, extra, every, 0.0)).why = "not declared"
         for statistic in wanted:
             row = rows[statistic.name]
             true = figures(world, statistic)
@@ -149,15 +142,15 @@ def _compound(  # noqa: PLR0913, PLR0917  (one compound in all its context)
             elif statistic.name not in answer:
                 row.why = "not served"
             else:
-                _lines(row, name, true, answer[statistic.name]["lines"])
+                _lines(row, scope.name, true, answer[statistic.name]["lines"])
 
 
-def _lines(row: Row, compound: str, true: Lines, lines: Sequence[Mapping[str, Any]]) -> None:
+def _lines(row: Row, scope: str, true: Lines, lines: Sequence[Mapping[str, Any]]) -> None:
     if [line["label"] for line in lines] != list(true):
         row.why = "other lines"
         return
     for line in lines:
-        _line(row, f"{compound} {line['label'] or ''}", true[line["label"]], line)
+        _line(row, f"{scope} {line['label'] or ''}", true[line["label"]], line)
 
 
 def _line(row: Row, where: str, true: TrueLine, line: Mapping[str, Any]) -> None:

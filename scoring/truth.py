@@ -40,7 +40,7 @@ class Series:
 
 
 Tables = Mapping[str, Mapping[SeriesKey, Series]]
-"""The rows of one kind in one compound: by table, by series."""
+"""The rows of one kind: by table, by series."""
 
 
 class Truth:
@@ -66,17 +66,13 @@ class Truth:
             ) from exc
         self._folder = folder
 
-    def compounds(self, kind: Kind) -> dict[str, Tables]:
-        """What is true of a kind, by compound.
+    def tables(self, kind: Kind) -> Tables:
+        """What is true of a kind.
 
         Raises:
             SettingsError: a file cannot be read.
         """
-        found: dict[str, dict[str, dict[SeriesKey, Series]]] = {}
-        for table in kind.tables.values():
-            for key, series in self._series(table):
-                found.setdefault(key.compound, {}).setdefault(table.name, {})[key] = series
-        return dict(found)
+        return {table.name: dict(self._series(table)) for table in kind.tables.values()}
 
     def _series(self, table: Table) -> Iterator[tuple[SeriesKey, Series]]:
         path = self._folder / f"{table.measurement}.parquet"

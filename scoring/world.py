@@ -1,4 +1,4 @@
-"""One kind in one compound as it really was, with what several statistics need worked out once."""
+"""One kind in one compound, or what stands for one, as it really was, with what several statistics need made once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class World:
     Attributes:
         kind: the kind.
         compound: the compound.
-        tables: the rows.
+        tables: the rows; those of other devices are left out.
         edges: ns since the epoch, ascending.
     """
 

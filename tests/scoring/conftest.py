@@ -38,11 +38,23 @@ class Answers:
         self._service = service
 
     def statistics(
-        self, compound: str, group: Group, kind: str, *, start: str, stop: str, every: str
+        self, path: str, group: Group, kind: str, *, start: str, stop: str, every: str, params: Mapping[str, str]
     ) -> Mapping[str, Any]:
-        question = StatisticsQuestion(start=start, stop=stop, every=every, kinds=(kind,))
-        answer = json.loads(self._service.statistics(compound, group, question).model_dump_json())
-        found: Mapping[str, Any] = answer["kinds"][kind]["statistics"]
+        question = StatisticsQuestion(
+            start=start,
+            stop=stop,
+            every=every,
+            kinds=(kind,),
+            building=params.get("building"),
+            device=params.get("device"),
+        )
+        folder, _, compound = path.partition("/")
+        made = (
+            self._service.fleet(group, question)
+            if folder == "fleet"
+            else self._service.statistics(compound, group, question)
+        )
+        found: Mapping[str, Any] = json.loads(made.model_dump_json())["kinds"][kind]["statistics"]
         return found
 
 

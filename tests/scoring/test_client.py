@@ -44,7 +44,8 @@ def url() -> Iterator[str]:
 
 
 def ask(url: str, compound: str, key: str | None = "key") -> object:
-    return Client(url, key).statistics(compound, Group.USAGE, "gate", start="-1d", stop="now", every="1h")
+    path = f"compounds/{compound}"
+    return Client(url, key).statistics(path, Group.USAGE, "gate", start="-1d", stop="now", every="1h", params={})
 
 
 def test_statistics_are_those_of_the_kind(url: str) -> None:

@@ -279,13 +279,9 @@ def test_with_all_faults_the_truth_holds_what_was_published(broker: Mosquitto, m
     found = Truth(tmp_path / "truth")
     registry, _ = maker.parts
     rows = {
-        table.measurement: sum(
-            len(series.times)
-            for tables in found.compounds(kind).values()
-            for series in tables.get(table.name, {}).values()
-        )
+        kind.tables[name].measurement: sum(len(each.times) for each in series.values())
         for kind in registry.values()
-        for table in kind.tables.values()
+        for name, series in found.tables(kind).items()
     }
     assert {name: count for name, count in rows.items() if count} == published
     assert not maker.lines.said("not whole")

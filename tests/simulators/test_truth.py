@@ -43,16 +43,15 @@ def test_what_is_recorded_is_read_back(
     assert (truth.start_ns, truth.stop_ns) == (START * NS_PER_MS, (START + 2 * HOUR_MS) * NS_PER_MS)
     for kind in registry.values():
         found: dict[str, list[str]] = {}
-        for tables in truth.compounds(kind).values():
-            for name, every in tables.items():
-                table = kind.tables[name]
-                for key, series in every.items():
-                    assert series.times == sorted(series.times)
-                    found.setdefault(table.measurement, []).extend(
-                        f"{key.device} {key.part} {time // NS_PER_MS} "
-                        f"{[series.columns[field.name][row] for field in table.fields]}"
-                        for row, time in enumerate(series.times)
-                    )
+        for name, every in truth.tables(kind).items():
+            table = kind.tables[name]
+            for key, series in every.items():
+                assert series.times == sorted(series.times)
+                found.setdefault(table.measurement, []).extend(
+                    f"{key.device} {key.part} {time // NS_PER_MS} "
+                    f"{[series.columns[field.name][row] for field in table.fields]}"
+                    for row, time in enumerate(series.times)
+                )
         for measurement, rows in found.items():
             assert sorted(rows) == sorted(recorded.pop(measurement))
     assert not recorded
@@ -85,4 +84,4 @@ def test_a_damaged_file_is_refused(registry: Registry, tmp_path: Path) -> None:
         folder.finish(start_ms=0, stop_ms=1, seed=1)
     (tmp_path / "gate_pass.parquet").write_bytes(b"no parquet")
     with pytest.raises(SettingsError, match="cannot be read"):
-        Truth(tmp_path).compounds(registry["gate"])
+        Truth(tmp_path).tables(registry["gate"])
