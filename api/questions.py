@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.connection import State
+from api.export_readings import ReadingsExport
+from api.export_statistics import StatisticsExport
+from api.files import Format
 from api.inventory import DevicesQuestion
 from api.readings import Order, ReadingsQuestion
 from api.statistics import StatisticsQuestion
@@ -23,6 +26,25 @@ _Stop = Annotated[
 ]
 _Kinds = Annotated[
     list[str], Field(max_length=100, description="Name of a kind; may be given several times. Default: all")
+]
+
+_Every = Annotated[
+    str,
+    Field(
+        max_length=16,
+        description="Length of a bucket: minutes or hours that divide a day (15m, 1h, 6h), 1d, 1w or 1mo; cut on "
+        "the compound's wall clock",
+    ),
+]
+_Statistics = Annotated[
+    list[str], Field(max_length=200, description="Name of a statistic; may be given several times. Default: all")
+]
+_Fields = Annotated[
+    list[str],
+    Field(max_length=100, description="Name of a field; several by repeating it or with commas. Default: all"),
+]
+_Format = Annotated[
+    Format, Field(description="`csv`, `parquet`, or `arrow` for an Arrow IPC stream; each is sent while it is made")
 ]
 
 
@@ -78,22 +100,18 @@ class ReadingsParams(_Params):
     ] = "telemetry"
     start: _Start = None
     stop: _Stop = None
-    fields: Annotated[
-        list[str],
-        Field(max_length=100, description="Name of a field; several by repeating it or with commas. Default: all"),
-    ] = []
+    fields: _Fields = []
     limit: Annotated[int, Field(ge=1, le=10_000, description="Most readings on a page")] = 100
     order: Annotated[Order, Field(description="Which come first")] = "newest"
     cursor: Annotated[str | None, Field(max_length=64, description="`next` of the page before")] = None
 
     def question(self) -> ReadingsQuestion:
         """As the service asks it."""
-        names = [name.strip() for each in self.fields for name in each.split(",")]
         return ReadingsQuestion(
             table=self.table,
             start=self.start,
             stop=self.stop,
-            fields=tuple(name for name in names if name),
+            fields=_names(self.fields),
             limit=self.limit,
             order=self.order,
             cursor=self.cursor,
@@ -105,18 +123,9 @@ class FleetParams(_Params):
 
     start: _Start = None
     stop: _Stop = None
-    every: Annotated[
-        str,
-        Field(
-            max_length=16,
-            description="Length of a bucket: minutes or hours that divide a day (15m, 1h, 6h), 1d, 1w or 1mo; cut on "
-            "the compound's wall clock",
-        ),
-    ] = "1h"
+    every: _Every = "1h"
     kind: _Kinds = []
-    statistic: Annotated[
-        list[str], Field(max_length=200, description="Name of a statistic; may be given several times. Default: all")
-    ] = []
+    statistic: _Statistics = []
     compare: Annotated[
         Literal["previous"] | None,
         Field(description="`previous`: the same over the period before, as long; of whole months, as many months"),
@@ -143,3 +152,68 @@ class StatisticsParams(FleetParams):
     def question(self) -> StatisticsQuestion:
         """As the service asks it."""
         return replace(super().question(), building=self.building, device=self.device)
+
+
+class ReadingsExportParams(_Params):
+    """Parameters of /v1/export/readings."""
+
+    kind: Annotated[str, Field(max_length=64, description="Name of a kind")]
+    table: Annotated[
+        str, Field(max_length=64, description="`telemetry`, `status` or the name of an event (see /v1/kinds)")
+    ] = "telemetry"
+    compound: Annotated[
+        list[str], Field(max_length=1000, description="Id of a compound; may be given several times. Default: all")
+    ] = []
+    device: Annotated[str | None, Field(max_length=64, description="Only this device, by its id")] = None
+    start: _Start = None
+    stop: _Stop = None
+    fields: _Fields = []
+    format: _Format = Format.CSV
+
+    def question(self) -> ReadingsExport:
+        """As the service asks it."""
+        return ReadingsExport(
+            kind=self.kind,
+            table=self.table,
+            compounds=tuple(self.compound),
+            device=self.device,
+            start=self.start,
+            stop=self.stop,
+            fields=_names(self.fields),
+            format=self.format,
+        )
+
+
+class StatisticsExportParams(_Params):
+    """Parameters of /v1/export/statistics."""
+
+    compound: Annotated[
+        str | None, Field(max_length=64, description="Id of a compound. Default: all compounds together")
+    ] = None
+    building: Annotated[str | None, Field(max_length=16, description="Only devices of this building")] = None
+    device: Annotated[str | None, Field(max_length=64, description="Only this device, by its id")] = None
+    group: Annotated[Group | None, Field(description="Only statistics of this group")] = None
+    kind: _Kinds = []
+    statistic: _Statistics = []
+    start: _Start = None
+    stop: _Stop = None
+    every: _Every = "1d"
+    format: _Format = Format.CSV
+
+    def question(self) -> StatisticsExport:
+        """As the service asks it."""
+        question = StatisticsQuestion(
+            start=self.start,
+            stop=self.stop,
+            every=self.every,
+            kinds=tuple(self.kind),
+            statistics=tuple(self.statistic),
+            building=self.building,
+            device=self.device,
+        )
+        return StatisticsExport(compound=self.compound, group=self.group, question=question, format=self.format)
+
+
+def _names(fields: list[str]) -> tuple[str, ...]:
+    names = (name.strip() for each in fields for name in each.split(","))
+    return tuple(name for name in names if name)

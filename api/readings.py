@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from api.answers import ReadingModel, ReadingsAnswer
 from api.context import Context
 from api.models import FieldModel
-from api.rows import parts, records
+from api.rows import fields_of, parts, records, table_of
 from api.times import LATEST_NS, NS_PER_DAY, Span, parse_span, rfc3339, shown
 from devices.columns import Batch
 from devices.errors import QueryError
@@ -69,8 +69,8 @@ def read(context: Context, device: Device, question: ReadingsQuestion) -> Readin
     Raises:
         QueryError: an unknown table or field, a bad span or cursor.
     """
-    table = _table(context, device, question.table)
-    names = _fields(table, question.fields)
+    table = table_of(context.kinds[device.kind], question.table)
+    names = fields_of(table, question.fields)
     tz = context.compound(device.compound).timezone
     span = parse_span(
         question.start,
@@ -167,23 +167,3 @@ def _parse_cursor(text: str) -> _Cursor:
             f"cursor={shown(text)} is not one of ours; send the `next` of the page before, or none", code="cursor"
         )
     return _Cursor(int(found[1]), int(found[2]))
-
-
-def _table(context: Context, device: Device, name: str) -> Table:
-    tables = context.kinds[device.kind].tables
-    if name not in tables:
-        raise QueryError(
-            f"table={shown(name)}: a {device.kind} has no such table; send one of {', '.join(tables)}",
-            code="unknown_table",
-        )
-    return tables[name]
-
-
-def _fields(table: Table, wanted: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = [name for name in wanted if name not in table.by_name]
-    if unknown:
-        known = ", ".join(table.by_name) or "none: leave `fields` out"
-        raise QueryError(
-            f"fields={shown(unknown[0])}: {table.measurement} has no such field; it has {known}", code="unknown_field"
-        )
-    return tuple(dict.fromkeys(wanted)) or tuple(table.by_name)

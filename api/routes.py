@@ -1,15 +1,17 @@
 """The endpoints: each asks the service and answers with what it says."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from api import pages
 from api.answers import FleetAnswer, ReadingsAnswer, StatisticsAnswer
 from api.auth import Guard
+from api.export import File
+from api.files import Format
 from api.ledger import LedgerAnswer
 from api.metrics import CONTENT_TYPE, Metrics
 from api.models import (
@@ -28,13 +30,21 @@ from api.questions import (
     FleetParams,
     LedgerParams,
     NoParams,
+    ReadingsExportParams,
     ReadingsParams,
+    StatisticsExportParams,
     StatisticsParams,
 )
 from api.service import Service
 from devices.statistics import Group
 
 JSON = "application/json"
+_FILES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file",
+        "content": {each.media_type.partition(";")[0]: {"schema": {"type": "string"}} for each in Format},
+    }
+}
 
 
 def data_router(service: Service, guard: Guard) -> APIRouter:  # noqa: C901  (one small function per route)
@@ -101,6 +111,16 @@ def data_router(service: Service, guard: Guard) -> APIRouter:  # noqa: C901  (on
         """Raw readings or events of one device, a page at a time."""
         return _json(service.readings(device, params.question()))
 
+    @router.get("/v1/export/readings", tags=["export"], responses=_FILES, response_class=Response)
+    def export_readings(params: Annotated[ReadingsExportParams, Query()]) -> Response:
+        """Raw readings or events of any devices of a kind as a file, by time, however many."""
+        return _sent(service.export_readings(params.question()))
+
+    @router.get("/v1/export/statistics", tags=["export"], responses=_FILES, response_class=Response)
+    def export_statistics(params: Annotated[StatisticsExportParams, Query()]) -> Response:
+        """Statistics of a compound, of some of its devices, or of all compounds together as a file."""
+        return _sent(service.export_statistics(params.question()))
+
     @router.get("/v1/kinds", tags=["catalogue"], response_model=KindList)
     def list_kinds(_: Annotated[NoParams, Query()]) -> Response:
         """Kinds of devices: fields, units, events, statistics, topics and the JSON schema of payloads."""
@@ -162,3 +182,9 @@ def pages_router(service: Service, guard: Guard) -> APIRouter:
 def _json(answer: BaseModel) -> Response:
     """An answer as JSON, written here in the worker's thread: a large one would hold up the event loop."""
     return Response(answer.model_dump_json(), media_type=JSON)
+
+
+def _sent(file: File) -> Response:
+    """A file, sent while it is made. Where its making fails, the connection ends before the file does."""
+    headers = {"Content-Disposition": f'attachment; filename="{file.name}"'}
+    return StreamingResponse(file.pieces, media_type=file.media_type, headers=headers)

@@ -1,4 +1,4 @@
-"""Rows of a batch as values that JSON can carry."""
+"""Which rows and columns are asked for, and rows of a batch as values that JSON can carry."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.models import Value
+from api.times import shown
 from devices.columns import Batch, Coded, Column, Floats
+from devices.errors import QueryError
 from devices.fields import Field
+from devices.kind import Kind, Table
+
+
+def table_of(kind: Kind, name: str) -> Table:
+    """The table of a kind that a parameter names; a `QueryError` that lists them where there is none."""
+    if name not in kind.tables:
+        raise QueryError(
+            f"table={shown(name)}: a {kind.name} has no such table; send one of {', '.join(kind.tables)}",
+            code="unknown_table",
+        )
+    return kind.tables[name]
+
+
+def fields_of(table: Table, wanted: Sequence[str]) -> tuple[str, ...]:
+    """The fields that a parameter names, all where it names none; a `QueryError` that lists them for an unknown one."""
+    unknown = [name for name in wanted if name not in table.by_name]
+    if unknown:
+        known = ", ".join(table.by_name) or "none: leave `fields` out"
+        raise QueryError(
+            f"fields={shown(unknown[0])}: {table.measurement} has no such field; it has {known}", code="unknown_field"
+        )
+    return tuple(dict.fromkeys(wanted)) or tuple(table.by_name)
 
 
 def finite(values: Floats) -> list[float | None]:

@@ -7,10 +7,13 @@ from contextlib import contextmanager
 
 import structlog
 
-from api import catalogue, inventory, readings, statistics
+from api import catalogue, export_readings, export_statistics, inventory, readings, statistics
 from api.answers import FleetAnswer, ReadingsAnswer, StatisticsAnswer
 from api.context import Context
 from api.errors import BusyError, LedgerAwayError, NotReadyError
+from api.export import File
+from api.export_readings import ReadingsExport
+from api.export_statistics import StatisticsExport
 from api.held import Held
 from api.inventory import DevicesQuestion
 from api.ledger import Ledger, LedgerAnswer
@@ -137,6 +140,14 @@ class Service:
         """Statistics of all compounds together; raises QueryError, StoreError, BusyError."""
         with self._one_of_few():
             return statistics.fleet(self._context, group, question)
+
+    def export_readings(self, question: ReadingsExport) -> File:
+        """Raw readings as a file; raises QueryError, NotFoundError, StoreError, BusyError."""
+        return export_readings.readings(self._context, question, self._one_of_few)
+
+    def export_statistics(self, question: StatisticsExport) -> File:
+        """Statistics as a file; raises QueryError, NotFoundError, StoreError, BusyError."""
+        return export_statistics.figures(self._context, question, self._one_of_few)
 
     def ledger(self, device: str | None, limit: int) -> LedgerAnswer:
         """What became of everything received; raises NotFoundError, LedgerAwayError, BusyError."""
