@@ -13,8 +13,9 @@ from aggregate.pair import pair as matched_pairs
 from aggregate.partials import Column, Merge, Scope, Value, scope_of
 from aggregate.segments import Indices
 from aggregate.view import View, matching
+from devices.alarms import Match
 from devices.columns import ABSENT
-from devices.kind import Kind, Match, Pair
+from devices.kind import Kind, Pair
 from devices.statistics import Statistic
 
 _CLOSED, _SECONDS, _HISTOGRAM = "closed", "s", "histogram"

@@ -1,5 +1,6 @@
 """Smart waste bins, one series per stream of GB/T 19095-2019. Fields follow FIWARE WasteContainer and LwM2M 3435."""
 
+from devices.alarms import Labels, Level, Rule, Severity
 from devices.fields import flag, gauge, state, value
 from devices.kind import Event, Kind, Part
 from devices.names import Text
@@ -170,6 +171,54 @@ KIND = Kind(
             definition="Seconds in which a lid was jammed, summed over compartments.",
             field="lid",
             labels=("jammed",),
+        ),
+    ),
+    alarms=(
+        Rule(
+            name="smoke",
+            title=Text("Smoke", "烟雾报警"),
+            severity=Severity.CRITICAL,
+            condition=Labels(field="smoke", labels=("true",)),
+            advice=Text("Fire: call 119 if it burns.", "如起火请拨打119。"),
+            clear_s=300,
+        ),
+        Rule(
+            name="full",
+            title=Text("Bin full", "垃圾箱已满"),
+            severity=Severity.MAJOR,
+            condition=Level(field="fill", at=_FULL, clear=0.8),
+            advice=Text("Have it emptied.", "安排清运。"),
+        ),
+        Rule(
+            name="nearly_full",
+            title=Text("Bin nearly full", "垃圾箱将满"),
+            severity=Severity.WARNING,
+            condition=Level(field="fill", at=0.85, clear=0.75),
+            advice=Text("Put it on the next round.", "列入下一次清运。"),
+        ),
+        Rule(
+            name="tilt",
+            title=Text("Tilted", "垃圾箱倾倒"),
+            severity=Severity.MINOR,
+            condition=Labels(field="tilt", labels=("true",)),
+            advice=Text("Set it upright.", "扶正垃圾箱。"),
+            for_s=60,
+            clear_s=60,
+        ),
+        Rule(
+            name="jammed",
+            title=Text("Lid jammed", "箱盖卡住"),
+            severity=Severity.MINOR,
+            condition=Labels(field="lid", labels=("jammed",)),
+            advice=Text("Free the lid.", "修复箱盖。"),
+            for_s=60,
+        ),
+        Rule(
+            name="battery_low",
+            title=Text("Battery low", "电池电量低"),
+            severity=Severity.WARNING,
+            condition=Level(field="battery", at=0.15, clear=0.25),
+            advice=Text("Change the battery.", "更换电池。"),
         ),
     ),
 )

@@ -1,7 +1,8 @@
 """Cameras: the health of the stream, and what its analytics report. Health is named as Frigate names it."""
 
+from devices.alarms import Labels, Lasting, Level, Match, Rule, Severity
 from devices.fields import category, flag, gauge, identity, state
-from devices.kind import Event, Kind, Match, Pair
+from devices.kind import Event, Kind, Pair
 from devices.names import Text
 from devices.statistics import Across, Group, Reducer, Statistic
 
@@ -132,6 +133,57 @@ KIND = Kind(
             definition="Seconds in which a camera did not record, summed over cameras.",
             field="recording",
             labels=("false",),
+        ),
+    ),
+    alarms=(
+        Rule(
+            name="fire_lane_blocked",
+            title=Text("Fire lane blocked", "消防通道堵塞"),
+            severity=Severity.CRITICAL,
+            condition=Lasting(
+                key="id",
+                begins=Match(event="analytic", where={"type": "fire_lane_blocked", "phase": "begin"}),
+                ends=(Match(event="analytic", where={"type": "fire_lane_blocked", "phase": "end"}),),
+            ),
+            advice=Text("Have the fire lane cleared.", "清理消防通道。"),
+            for_s=60,
+        ),
+        Rule(
+            name="ev_in_lift",
+            title=Text("E-bike in a lift", "电动车进电梯"),
+            severity=Severity.MAJOR,
+            condition=Lasting(
+                key="id",
+                begins=Match(event="analytic", where={"type": "ev_in_lift", "phase": "begin"}),
+                ends=(Match(event="analytic", where={"type": "ev_in_lift", "phase": "end"}),),
+            ),
+            advice=Text("Stop the lift from going up with it.", "阻止电动车上楼。"),
+        ),
+        Rule(
+            name="down",
+            title=Text("Camera down", "摄像机中断"),
+            severity=Severity.MAJOR,
+            condition=Labels(field="stream", labels=("down",)),
+            advice=Text("Check the camera and its cable.", "检查摄像机和线路。"),
+            for_s=120,
+            clear_s=60,
+        ),
+        Rule(
+            name="frozen",
+            title=Text("Picture frozen", "画面冻结"),
+            severity=Severity.MAJOR,
+            condition=Labels(field="stream", labels=("frozen",)),
+            advice=Text("Restart the camera.", "重启摄像机。"),
+            for_s=300,
+            clear_s=60,
+        ),
+        Rule(
+            name="storage_full",
+            title=Text("Storage full", "存储已满"),
+            severity=Severity.MINOR,
+            condition=Level(field="storage_used", at=0.95, clear=0.9),
+            advice=Text("Free recording storage, or shorten how long it is kept.", "清理录像存储或缩短保存期。"),
+            for_s=600,
         ),
     ),
 )

@@ -1,7 +1,8 @@
 """EV charging piles, one series per connector. States and error codes are those of OCPP 1.6 (sections 7.6 and 7.7)."""
 
+from devices.alarms import Labels, Level, Match, Rule, Severity
 from devices.fields import category, counter, gauge, identity, state, value
-from devices.kind import Event, Kind, Match, Pair, Part
+from devices.kind import Event, Kind, Pair, Part
 from devices.names import Text
 from devices.statistics import Across, Group, Reducer, Statistic
 
@@ -165,6 +166,24 @@ KIND = Kind(
             definition="Seconds in which a connector was faulted or unavailable, summed over connectors.",
             field="status",
             labels=("Faulted", "Unavailable"),
+        ),
+    ),
+    alarms=(
+        Rule(
+            name="faulted",
+            title=Text("Connector faulted", "充电枪故障"),
+            severity=Severity.MAJOR,
+            condition=Labels(field="status", labels=("Faulted",)),
+            advice=Text("See its error code, and call its maker.", "查看故障码并联系厂家。"),
+            for_s=60,
+            clear_s=60,
+        ),
+        Rule(
+            name="overheating",
+            title=Text("Overheating", "温度过高"),
+            severity=Severity.CRITICAL,
+            condition=Level(field="temp_c", at=80, clear=65),
+            advice=Text("Stop the session, and keep people away.", "停止充电并疏散人员。"),
         ),
     ),
 )

@@ -1,5 +1,6 @@
 """Face-recognition gates: doors, and passes through them. No field says who passed."""
 
+from devices.alarms import Burst, Labels, Match, Rule, Severity
 from devices.fields import category, flag, gauge, state, value
 from devices.kind import Event, Kind
 from devices.names import Text
@@ -191,6 +192,38 @@ KIND = Kind(
             definition="Times a door was found forced.",
             field="door",
             labels=("forced",),
+        ),
+    ),
+    alarms=(
+        Rule(
+            name="forced",
+            title=Text("Forced open", "强行开门"),
+            severity=Severity.CRITICAL,
+            condition=Labels(field="door", labels=("forced",)),
+            advice=Text("Send somebody to the gate at once.", "立即派人到现场。"),
+        ),
+        Rule(
+            name="held",
+            title=Text("Held open", "门未关闭"),
+            severity=Severity.MINOR,
+            condition=Labels(field="door", labels=("held",)),
+            advice=Text("Close the gate, or see what keeps it open.", "关好门，或查明原因。"),
+            for_s=120,
+            clear_s=10,
+        ),
+        Rule(
+            name="tamper",
+            title=Text("Tampered with", "设备被拆"),
+            severity=Severity.MAJOR,
+            condition=Labels(field="tamper", labels=("true",)),
+            advice=Text("Check the case of the gate.", "检查门禁外壳。"),
+        ),
+        Rule(
+            name="denial_burst",
+            title=Text("Many denials", "频繁拒绝通行"),
+            severity=Severity.WARNING,
+            condition=Burst(of=Match(event="pass", where={"result": "denied"}), count=10, within_s=600),
+            advice=Text("See who is turned away, and offer another way in.", "查看被拒原因，并提供其他通行方式。"),
         ),
     ),
 )

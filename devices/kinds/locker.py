@@ -1,7 +1,8 @@
 """Parcel lockers: cells by size, and what happens at their doors."""
 
+from devices.alarms import Burst, Lasting, Level, Match, Rule, Severity
 from devices.fields import Field, gauge, identity
-from devices.kind import Event, Kind, Match, Pair, Part
+from devices.kind import Event, Kind, Pair, Part
 from devices.names import Text
 from devices.statistics import Group, Reducer, Statistic
 
@@ -154,6 +155,30 @@ KIND = Kind(
             reducer=Reducer.COUNT,
             definition="Times within the bucket that the door of a cell was left open.",
             table="door_left_open",
+        ),
+    ),
+    alarms=(
+        Rule(
+            name="full",
+            title=Text("Cells full", "格口已满"),
+            severity=Severity.MINOR,
+            condition=Level(field="occupied", of="total", at=1, clear=0.9),
+            advice=Text("Remind those whose parcels wait longest.", "提醒久未取件的住户。"),
+            for_s=1800,
+        ),
+        Rule(
+            name="door_left_open",
+            title=Text("Door left open", "柜门未关"),
+            severity=Severity.MINOR,
+            condition=Burst(of=Match(event="door_left_open"), count=1, within_s=900),
+            advice=Text("Close the cell.", "关好柜门。"),
+        ),
+        Rule(
+            name="overdue",
+            title=Text("Parcels overdue", "包裹超期"),
+            severity=Severity.WARNING,
+            condition=Lasting(key="cell", begins=Match(event="expire"), ends=(Match(event="pickup"),)),
+            advice=Text("Call the addressees.", "联系收件人。"),
         ),
     ),
 )

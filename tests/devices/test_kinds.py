@@ -7,9 +7,10 @@ from types import ModuleType
 
 import pytest
 
+from devices.alarms import Match
 from devices.errors import DeclarationError
 from devices.fields import category, counter, flag, gauge, identity, state, value
-from devices.kind import Event, Kind, Match, Pair, Part
+from devices.kind import Event, Kind, Pair, Part
 from devices.names import Text, is_name
 from devices.registry import Registry, discover
 from devices.statistics import Group, Reducer, Statistic

@@ -1,0 +1,1 @@
+"""Alarms: what needs hands, since when, and what became of it."""

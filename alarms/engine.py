@@ -1,0 +1,154 @@
+"""The rules of one kind over what its devices send: conditions that begin and end, alarms that follow from them.
+
+Rows are looked at on columns; one by one only those with which a condition turns. A condition holds from the row that
+says so until the row that says otherwise; a row that is older than the newest of its series says nothing any more, and
+neither does a series beyond `max_hold`: an alarm that is open then stays open, and none is raised.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from alarms.standing import Change, Standing, Subject
+from alarms.verdicts import matching, tables_of, texts, verdicts
+from devices.alarms import Burst, Lasting, Rule, Silence
+from devices.columns import Batch, Coded
+from devices.kind import Kind
+
+NS = 1_000_000_000
+_REMEMBERED_NS = 2 * 86_400 * NS
+"""So long it is remembered that something has ended, in case its beginning comes later still."""
+
+
+class Engine:
+    """Keeps the standings of all rules of a kind but that of silence, which is `alarms.silence`'s."""
+
+    def __init__(self, kind: Kind, standings: Mapping[Subject, Standing]) -> None:
+        """Go on from where it stood.
+
+        Args:
+            kind: the kind.
+            standings: what was kept of it.
+        """
+        self._kind = kind
+        self.rules = {each.name: each for each in kind.rules if not isinstance(each.condition, Silence)}
+        self.standings = {
+            subject: each
+            for subject, each in standings.items()
+            if subject.kind == kind.name and subject.rule in self.rules
+        }
+
+    def feed(self, batches: Iterable[Batch]) -> list[Change]:
+        """Take rows, which may come in any order and more than once.
+
+        Args:
+            batches: of the kind's tables.
+
+        Returns:
+            The alarms that are raised and cleared by these rows alone; time itself is told by `tick`.
+        """
+        by_table = {batch.table.name: batch for batch in batches if len(batch)}
+        found: list[Change] = []
+        for rule in self.rules.values():
+            wanted = [by_table[name] for name in tables_of(rule.condition) if name in by_table]
+            match rule.condition:
+                case Lasting() as condition:
+                    found += self._keyed(rule, condition, wanted)
+                case Burst() as condition:
+                    found += [change for batch in wanted for change in self._counted(rule, condition, batch)]
+                case _:
+                    found += [change for batch in wanted for change in self._said(rule, batch)]
+        return found
+
+    def tick(self, now_ns: int) -> list[Change]:
+        """What is due by now, though no row came."""
+        found: list[Change] = []
+        for subject, standing in list(self.standings.items()):
+            rule = self.rules[subject.rule]
+            until_ns = now_ns
+            if isinstance(rule.condition, Burst):
+                self._forget_old(rule.condition, standing, now_ns)
+            elif not isinstance(rule.condition, Lasting):
+                until_ns = min(now_ns, standing.seen_ns + self._kind.max_hold_ns)
+            found += standing.settle(rule, subject, until_ns)
+        return found
+
+    def _standing(self, rule: Rule, batch: Batch, series: int) -> tuple[Subject, Standing]:
+        key = batch.keys[series]
+        part = "" if isinstance(rule.condition, Lasting) else key.part
+        subject = Subject(self._kind.name, rule.name, key.compound, key.device, part)
+        return subject, self.standings.setdefault(subject, Standing())
+
+    def _said(self, rule: Rule, batch: Batch) -> Iterator[Change]:
+        """Rows that say whether a condition holds."""
+        batch = batch.sorted()
+        said = verdicts(rule.condition, batch)
+        offsets = batch.offsets()
+        for series in np.flatnonzero(np.diff(offsets)).tolist():
+            rows = slice(int(offsets[series]), int(offsets[series + 1]))
+            subject, standing = self._standing(rule, batch, series)
+            time = batch.time[rows]
+            telling = np.flatnonzero((said[rows] != 0) & (time > standing.seen_ns))
+            turns = said[rows][telling] > 0
+            turning = telling[turns != np.concatenate([[standing.holds], turns])[:-1]]
+            values = texts(rule.condition, batch, turning + rows.start)
+            for place, value in zip(turning.tolist(), values, strict=True):
+                at_ns = int(time[place])
+                before_ns = int(time[place - 1]) if place else standing.seen_ns
+                yield from standing.settle(rule, subject, min(at_ns, before_ns + self._kind.max_hold_ns))
+                standing.turn(holds=bool(said[rows][place] > 0), at_ns=at_ns, value=value)
+                standing.seen_ns = at_ns
+            standing.seen_ns = max(standing.seen_ns, int(time[-1]))
+            yield from standing.settle(rule, subject, standing.seen_ns)
+
+    def _keyed(self, rule: Rule, condition: Lasting, batches: list[Batch]) -> Iterator[Change]:
+        """Events that begin and end something. Of each such thing the newest event counts, of one instant an end."""
+        for at_ns, begins, key, batch, series in sorted(_events(condition, batches), key=lambda each: each[:3]):
+            subject, standing = self._standing(rule, batch, series)
+            last = standing.keys.get(key, 0)
+            if at_ns < abs(last) or (at_ns == abs(last) and (begins or last < 0)):
+                continue
+            until_ns = max(at_ns, standing.seen_ns)
+            yield from standing.settle(rule, subject, until_ns)
+            standing.keys[key] = at_ns if begins else -at_ns
+            standing.seen_ns = until_ns
+            standing.turn(holds=standing.is_open, at_ns=at_ns, value=key)
+            standing.forget_ended(until_ns - _REMEMBERED_NS)
+            yield from standing.settle(rule, subject, until_ns)
+
+    def _counted(self, rule: Rule, condition: Burst, batch: Batch) -> Iterator[Change]:
+        """Events that count."""
+        batch = batch.sorted()
+        for row in np.flatnonzero(verdicts(condition, batch)).tolist():
+            subject, standing = self._standing(rule, batch, int(batch.series[row]))
+            at_ns = int(batch.time[row])
+            if at_ns <= standing.seen_ns:
+                continue
+            self._forget_old(condition, standing, at_ns)
+            yield from standing.settle(rule, subject, at_ns)
+            standing.recent.append(at_ns)
+            standing.seen_ns = at_ns
+            if len(standing.recent) >= condition.count:
+                standing.turn(holds=True, at_ns=at_ns, value=str(len(standing.recent)))
+                yield from standing.settle(rule, subject, at_ns)
+
+    def _forget_old(self, condition: Burst, standing: Standing, now_ns: int) -> None:
+        """Let go of events that are too old to count; the condition ends as there are too few."""
+        within = round(condition.within_s * NS)
+        while standing.recent and standing.recent[0] <= now_ns - within:
+            left = standing.recent.popleft() + within
+            if standing.holds and len(standing.recent) < condition.count:
+                standing.turn(holds=False, at_ns=left, value="")
+
+
+def _events(condition: Lasting, batches: Iterable[Batch]) -> Iterator[tuple[int, bool, str, Batch, int]]:
+    """When what began or ended: time, whether it began, its key, and the batch and series of the row."""
+    for batch in batches:
+        begins, ends = matching(condition.begins, batch), np.zeros(len(batch), np.bool_)
+        for each in condition.ends:
+            ends |= matching(each, batch)
+        rows = np.flatnonzero(begins | ends)
+        column = batch.coded(condition.key)
+        keys = Coded(column.codes[rows], column.labels).decoded()
+        for row, key in zip(rows.tolist(), keys, strict=True):
+            yield int(batch.time[row]), bool(begins[row]), key or "", batch, int(batch.series[row])
