@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,9 @@ from tests.services import ServiceError
 CONSOLE = Console(stderr=True)
 STILL_S = 120.0
 """How long what is settled may stand still before the run gives up, in seconds."""
+
+START_S = 60.0
+"""How long the rollup worker may take to start."""
 
 
 def main() -> int:
@@ -146,10 +150,20 @@ def _await_rolled_up(stack: Stack, killer: Killer) -> None:
 def _show_rollups(stack: Stack) -> None:
     """What the worker counted since it was started last."""
     address = f"http://127.0.0.1:{stack.environment['COURTYARD_ROLLUPS_METRICS_PORT']}/metrics"
-    with urllib.request.urlopen(address, timeout=10) as answer:
-        for line in answer.read().decode().splitlines():
-            if line.startswith("courtyard_rollups_") and "_created" not in line:
-                CONSOLE.print(line, highlight=False)
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=10) as answer:
+                said = answer.read().decode()
+            break
+        except urllib.error.URLError:  # it may have been killed a moment ago
+            stack.check()
+            if time.monotonic() > deadline:
+                raise StackError(f"the rollup worker does not start; see {stack.rollups.log}") from None
+            time.sleep(0.1)
+    for line in said.splitlines():
+        if line.startswith("courtyard_rollups_") and "_created" not in line:
+            CONSOLE.print(line, highlight=False)
 
 
 def _await_settled(stack: Stack, killer: Killer) -> None:
