@@ -124,6 +124,7 @@ class Engine:
             at_ns = int(batch.time[row])
             if at_ns <= standing.seen_ns:
                 continue
+            standing.counts = True
             self._forget_old(condition, standing, at_ns)
             yield from standing.settle(rule, subject, at_ns)
             standing.recent.append(at_ns)

@@ -66,6 +66,7 @@ class Standing:
         value: what was read when the condition began.
         keys: of a `Lasting`: when what began, or, as a negative number, when it ended.
         recent: of a `Burst`: when its events were, the newest last.
+        counts: whether it is of a `Burst`, so that it must remember which events it has counted.
     """
 
     holds: bool = False
@@ -76,11 +77,12 @@ class Standing:
     value: str = ""
     keys: dict[str, int] = field(default_factory=dict)
     recent: deque[int] = field(default_factory=deque)
+    counts: bool = False
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing need be remembered of it."""
-        return not (self.holds or self.raised or self.keys or self.recent)
+        return not (self.holds or self.raised or self.keys or self.counts)
 
     @property
     def is_open(self) -> bool:
@@ -115,6 +117,7 @@ class Standing:
         return {
             "holds": self.holds, "turned_ns": self.turned_ns, "seen_ns": self.seen_ns, "raised": self.raised,
             "since_ns": self.since_ns, "value": self.value, "keys": self.keys, "recent": list(self.recent),
+            "counts": self.counts,
         }  # fmt: skip
 
     @classmethod

@@ -1,12 +1,14 @@
 """The write log: whose rows were written into which quarters of an hour, so that just those are rolled up anew.
 
 Ingest notes each write after the store has accepted it and before the spool lets go of its messages: after a crash in
-between both are done again, which does no harm. The worker forgets what it has rolled up. One SQLite file for each
-ingest process (WAL, synchronous=FULL), which the worker opens too.
+between both are done again, which does no harm. One SQLite file for each ingest process (WAL, synchronous=FULL), which
+its readers open too: the rollup worker, and whoever else follows what is written. A mark is forgotten when every reader
+has done with it; one who has not been seen for a day is waited for no more.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +27,10 @@ EVERYTHING = ""
 MAX_BYTES = 256 * 1024 * 1024
 """Where nobody rolls up, the log becomes one row that says from when on all is to be done."""
 
+ROLLUPS = "rollups"
+"""The reader that rolls up."""
+
+_AWAY_S = 86_400
 _LOOK_EVERY = 256
 _BUSY_S = 10.0
 _SCHEMA = (
@@ -37,12 +43,18 @@ CREATE TABLE IF NOT EXISTS marks (
     cells BLOB NOT NULL
 )
 """,
+    "CREATE TABLE IF NOT EXISTS readers (name TEXT PRIMARY KEY, up_to INTEGER, seen_s REAL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS newest (compound TEXT PRIMARY KEY, quarter INTEGER NOT NULL) WITHOUT ROWID",
 )
 _NEWEST = (
     "INSERT INTO newest (compound, quarter) VALUES (?, ?) "
     "ON CONFLICT (compound) DO UPDATE SET quarter = max(quarter, excluded.quarter)"
 )
+_READ = (
+    "INSERT INTO readers (name, up_to, seen_s) VALUES (?, ?, ?) "
+    "ON CONFLICT (name) DO UPDATE SET up_to = max(up_to, excluded.up_to), seen_s = excluded.seen_s"
+)
+_FORGET = "DELETE FROM marks WHERE id <= (SELECT min(up_to) FROM readers)"
 _INSERT = "INSERT INTO marks (measurement, first, devices, cells) VALUES (?, ?, ?, ?)"
 
 
@@ -69,17 +81,23 @@ class Mark(NamedTuple):
 class WriteLog:
     """One log. One thread notes; another process may read and forget."""
 
-    def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, path: Path, *, reader: str = ROLLUPS, max_bytes: int = MAX_BYTES, clock: Callable[[], float] = time.time
+    ) -> None:
         """Open the log, making it where it is missing.
 
         Args:
             path: its file.
+            reader: who reads, if this one does.
             max_bytes: beyond this many bytes of marks they become one.
+            clock: the present, in seconds.
 
         Raises:
             WriteLogError: it cannot be opened.
         """
         self._max_bytes = max_bytes
+        self._reader = reader
+        self._clock = clock
         self._noted = 0
         with _translated(f"opening the write log {path}"):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,11 +126,10 @@ class WriteLog:
                 self._fold()
         self._noted += 1
 
-    def marks(self, *, after_id: int = 0, limit: int) -> list[Mark]:
-        """The oldest marks.
+    def marks(self, *, limit: int) -> list[Mark]:
+        """The oldest marks that the reader has not done with.
 
         Args:
-            after_id: only those with a higher id.
             limit: at most so many.
 
         Raises:
@@ -120,24 +137,32 @@ class WriteLog:
         """
         with _translated("reading the write log"):
             rows = self._db.execute(
-                "SELECT id, measurement, first, devices, cells FROM marks WHERE id > ? ORDER BY id LIMIT ?",
-                (after_id, limit),
+                "SELECT id, measurement, first, devices, cells FROM marks "
+                "WHERE id > coalesce((SELECT up_to FROM readers WHERE name = ?), 0) ORDER BY id LIMIT ?",
+                (self._reader, limit),
             ).fetchall()
         return [_mark(*row) for row in rows]
 
-    def forget(self, up_to_id: int, newest: Mapping[str, int]) -> None:
-        """Forget marks that are rolled up.
+    def join(self) -> None:
+        """Have marks kept until this reader has done with them, from now on; raises `WriteLogError`."""
+        with self._transaction("joining the write log"):
+            self._db.execute(_READ, (self._reader, 0, self._clock()))
+
+    def forget(self, up_to_id: int, newest: Mapping[str, int] | None = None) -> None:
+        """Have done with marks.
 
         Args:
             up_to_id: id of the last.
-            newest: the newest quarter in them, by compound.
+            newest: the newest quarter in them, by compound, to be told by `newest`; None tells nothing.
 
         Raises:
             WriteLogError: the log cannot be written; nothing was forgotten.
         """
         with self._transaction("shortening the write log"):
-            self._db.execute("DELETE FROM marks WHERE id <= ?", (up_to_id,))
-            self._db.executemany(_NEWEST, newest.items())
+            self._db.execute(_READ, (self._reader, up_to_id, self._clock()))
+            self._db.execute("DELETE FROM readers WHERE seen_s < ?", (self._clock() - _AWAY_S,))
+            self._db.execute(_FORGET)
+            self._db.executemany(_NEWEST, (newest or {}).items())
 
     def ask_everything(self, since: int) -> None:
         """Note that everything from a quarter on is to be rolled up anew; raises `WriteLogError`."""
@@ -150,9 +175,12 @@ class WriteLog:
             return dict(self._db.execute("SELECT compound, quarter FROM newest").fetchall())
 
     def waiting(self) -> int:
-        """How many marks there are; raises `WriteLogError`."""
+        """How many marks the reader has not done with; raises `WriteLogError`."""
         with _translated("reading the write log"):
-            (number,) = self._db.execute("SELECT count(*) FROM marks").fetchone()
+            (number,) = self._db.execute(
+                "SELECT count(*) FROM marks WHERE id > coalesce((SELECT up_to FROM readers WHERE name = ?), 0)",
+                (self._reader,),
+            ).fetchone()
         return int(number)
 
     def close(self) -> None:

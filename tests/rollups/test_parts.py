@@ -146,8 +146,30 @@ def test_the_log_survives_and_forgets(tmp_path: Path) -> None:
     log.forget(marks[0].id, {"east": 3, "west": 1})
     assert [mark.id for mark in log.marks(limit=100)] == [mark.id for mark in marks[1:]]
     assert log.newest() == {"east": 5, "west": 1}
-    assert log.marks(after_id=marks[1].id, limit=1)[0].id == marks[2].id
+    assert log.marks(limit=1)[0].id == marks[1].id
     log.close()
+
+
+def test_marks_are_kept_until_every_reader_has_done_with_them(tmp_path: Path) -> None:
+    now = [1000.0]
+    path, batches = tmp_path / "a.writelog", list(rows_of(GATE, small(GATE), 1).values())
+    logs = [WriteLog(path, reader=name, clock=lambda: now[0]) for name in ("rollups", "alarms")]
+    rollups, alarms = logs
+    alarms.join()
+    rollups.note(batches)
+    ids = [mark.id for mark in alarms.marks(limit=100)]
+    rollups.forget(ids[-1])
+    assert (rollups.waiting(), alarms.waiting()) == (0, len(ids))
+    assert [mark.id for mark in alarms.marks(limit=100)] == ids
+    alarms.forget(ids[0])
+    alarms.join()  # changes nothing for who has joined
+    assert [mark.id for mark in alarms.marks(limit=100)] == ids[1:]
+    rollups.note(batches)
+    now[0] += 86_401  # the other is gone for good
+    rollups.forget(rollups.marks(limit=100)[-1].id)
+    assert alarms.marks(limit=100) == []
+    for each in logs:
+        each.close()
 
 
 def test_a_log_that_nobody_reads_stays_small(tmp_path: Path) -> None:
@@ -199,7 +221,7 @@ def test_a_write_that_fails_notes_nothing(tmp_path: Path) -> None:
 def test_one_worker_alone_reads_the_logs_of_all(tmp_path: Path) -> None:
     folder = LogFolder(tmp_path)
     assert folder() == []
-    with pytest.raises(WriteLogError, match="another rollup worker"):
+    with pytest.raises(WriteLogError, match="another rollups worker"):
         LogFolder(tmp_path)
     first = WriteLog(tmp_path / "spool.writelog")
     assert len(folder()) == 1

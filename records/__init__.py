@@ -1,0 +1,1 @@
+"""What is kept in a relational database: SQLite by default, PostgreSQL by URL."""

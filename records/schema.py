@@ -1,0 +1,51 @@
+"""The tables of records. What changes here needs a migration beside it (`records/migrations/versions`)."""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
+
+METADATA = MetaData()
+
+_ID = BigInteger().with_variant(Integer, "sqlite")
+
+ALARMS = Table(
+    "alarms",
+    METADATA,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("kind", String(64), nullable=False),
+    Column("rule", String(64), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("compound", String(64), nullable=False),
+    Column("device", String(64), nullable=False),
+    Column("part", String(64), nullable=False),
+    Column("value", String(64), nullable=False),
+    Column("since_ns", BigInteger, nullable=False),
+    Column("raised_ns", BigInteger, nullable=False),
+    Column("cleared_ns", BigInteger),
+    Column("acknowledged_ns", BigInteger),
+    Column("acknowledged_by", String(64)),
+    Column("note", Text),
+    # The subject while the alarm is open, nothing afterwards: no subject has two open alarms of one rule.
+    Column("open_key", String(400), unique=True),
+    Index("alarms_by_time", "raised_ns"),
+    Index("alarms_by_compound", "compound", "raised_ns"),
+)
+
+STANDINGS = Table(
+    "standings",
+    METADATA,
+    Column("kind", String(64), primary_key=True),
+    Column("rule", String(64), primary_key=True),
+    Column("compound", String(64), primary_key=True),
+    Column("device", String(64), primary_key=True),
+    Column("part", String(64), primary_key=True),
+    Column("kept", Text, nullable=False),
+)
+
+SEEN = Table(
+    "seen",
+    METADATA,
+    Column("measurement", String(128), primary_key=True),
+    Column("compound", String(64), primary_key=True),
+    Column("device", String(64), primary_key=True),
+    Column("part", String(64), primary_key=True),
+    Column("time_ns", BigInteger, nullable=False),
+)
