@@ -15,6 +15,7 @@ import structlog
 
 from alarms.book import Book
 from alarms.engine import Engine
+from alarms.metrics import AlarmMetrics
 from alarms.silence import Silence
 from alarms.standing import Change, Standing, Subject
 from devices.alarms import UPLINK, Severity
@@ -87,6 +88,7 @@ class AlarmWorker:
         book: Book,
         logs: Callable[[], Sequence[WriteLog]],
         *,
+        metrics: AlarmMetrics | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         """Prepare to work.
@@ -97,8 +99,10 @@ class AlarmWorker:
             raw: holds readings.
             book: keeps the alarms.
             logs: say what was written, to the reader `READER`.
+            metrics: are told what was done.
             clock: the present, in ns.
         """
+        self._metrics = metrics if metrics is not None else AlarmMetrics(None)
         self._kinds = kinds
         self._inventory = inventory
         self._raw = raw
@@ -152,10 +156,12 @@ class AlarmWorker:
         for engine in state.engines.values():
             changes += engine.tick(now_ns)
         changes += state.silence.tick(now_ns)
-        self._write(state, before, changes, seen)
+        graded = [(each, self._severity(each.subject)) for each in changes]
+        self._write(state, before, graded, seen)
         for each, found in zip(logs, taken, strict=True):
             if found:
                 each.forget(found[-1].id)
+        self._metrics.turned(graded, waiting=sum(each.waiting() for each in logs), now_s=now_ns / 1e9)
         return any(len(found) == _MARKS for found in taken)
 
     def _begun(self) -> _State:
@@ -233,7 +239,7 @@ class AlarmWorker:
         self,
         state: _State,
         before: Mapping[Subject, dict[str, Any]],
-        changes: Sequence[Change],
+        changes: Sequence[tuple[Change, Severity]],
         seen: Mapping[tuple[str, SeriesKey], int],
     ) -> None:
         changed = {
@@ -243,9 +249,9 @@ class AlarmWorker:
         }
         if not (changes or changed or seen):
             return
-        self._book.write([(each, self._severity(each.subject)) for each in changes], changed, seen)
+        self._book.write(changes, changed, seen)
         state.note(seen)
-        for each in changes:
+        for each, _ in changes:
             about = {name: text for name, text in each.subject._asdict().items() if text}
             log.info("alarm", what=str(each.what), value=each.value, **about)
 

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
+from alarms.book import Book
 from api import problems
 from api.auth import Guard
 from api.headers import SecurityHeaders
@@ -14,7 +15,7 @@ from api.ledger import Ledger
 from api.metrics import Measured, Metrics
 from api.openapi import describe
 from api.options import ApiOptions
-from api.routes import data_router, operations_router, pages_router
+from api.routes import alarms_router, data_router, operations_router, pages_router
 from api.service import IngestHealth, Service
 from api.times import HOW, Clock
 from devices.inventory import Inventory
@@ -40,6 +41,7 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
     ingest_health: IngestHealth | None = None,
     ledger: Ledger | None = None,
     rolled: Store | None = None,
+    alarms: Book | None = None,
     clock: Clock = time.time_ns,
 ) -> FastAPI:
     """Build the application.
@@ -52,14 +54,16 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
         ingest_health: reasons why ingest cannot work, none while it can; None where it runs elsewhere.
         ledger: reads the ledger; None where it is out of reach.
         rolled: where the rollups are; None where there are none. It stays the caller's to close.
+        alarms: the book of alarms; None where it is out of reach.
         clock: the present, in nanoseconds since the epoch.
 
     Returns:
         An ASGI application. Its service is `app.state.service`, for callers of the same process.
     """
     service = Service(
-        options, inventory, kinds, store, ingest_health=ingest_health, ledger=ledger, rolled=rolled, clock=clock
-    )
+        options, inventory, kinds, store, ingest_health=ingest_health, ledger=ledger, rolled=rolled, alarms=alarms,
+        clock=clock,
+    )  # fmt: skip
     app = FastAPI(
         title="Courtyard",
         version=VERSION,
@@ -73,6 +77,7 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
     app.state.service = service
     app.include_router(operations_router(service, guard, metrics))
     app.include_router(data_router(service, guard))
+    app.include_router(alarms_router(service, guard))
     app.include_router(pages_router(service, guard))
     problems.install(app)
     # Last added is outermost: what is measured is what a caller waits for.

@@ -3,6 +3,7 @@
 CourtyardError
 ├── AccessError    no key, or one that is not accepted
 ├── BusyError      too many questions at once: the same call may go through later
+├── AlarmsAwayError  alarms are kept where this API cannot reach them
 ├── LedgerAwayError  the ledger cannot be read from here
 └── NotReadyError  the service is up but cannot do its work yet
 """
@@ -10,6 +11,7 @@ CourtyardError
 from collections.abc import Sequence
 from http import HTTPStatus
 
+from alarms.errors import AcknowledgedError
 from devices.errors import (
     CourtyardError,
     NotFoundError,
@@ -17,6 +19,7 @@ from devices.errors import (
     StoreDeniedError,
     StoreUnavailableError,
 )
+from records.errors import RecordsError
 
 
 class AccessError(CourtyardError):
@@ -35,6 +38,12 @@ class LedgerAwayError(CourtyardError):
     """The ledger is kept where this process cannot read it."""
 
     code = "ledger_away"
+
+
+class AlarmsAwayError(CourtyardError):
+    """Alarms are kept where this process cannot reach them."""
+
+    code = "alarms_away"
 
 
 class NotReadyError(CourtyardError):
@@ -59,6 +68,9 @@ STATUSES: tuple[tuple[type[CourtyardError], HTTPStatus], ...] = (
     (BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (NotReadyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (LedgerAwayError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (AlarmsAwayError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (RecordsError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (AcknowledgedError, HTTPStatus.CONFLICT),
     (StoreUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
     (StoreDeniedError, HTTPStatus.SERVICE_UNAVAILABLE),
     (CourtyardError, HTTPStatus.INTERNAL_SERVER_ERROR),
@@ -89,6 +101,10 @@ CODES: tuple[tuple[str, str], ...] = (
     ("busy", "Too many questions at once; try again after `Retry-After` seconds."),
     ("not_ready", "The service is up, but a part it needs is away; `reasons` says which."),
     ("ledger_away", "The ledger cannot be read from here; `detail` says why."),
+    ("alarms_away", "Alarms are kept where this API cannot reach them."),
+    ("records", "The database of alarms is away; try again after `Retry-After` seconds."),
+    ("unknown_alarm", "There is no such alarm; `/v1/alarms` lists them."),
+    ("acknowledged", "Somebody has taken the alarm on already; `detail` says who."),
     ("store_unavailable", "The store is away; try again after `Retry-After` seconds."),
     ("store_denied", "The store does not let the API in; its operator has to act."),
     ("internal", "The service failed; the same call may fail again."),

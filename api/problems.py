@@ -18,6 +18,7 @@ from api.errors import NotReadyError, status_of
 from api.headers import SECURITY_HEADERS
 from api.times import shown
 from devices.errors import CourtyardError, StoreDeniedError, StoreError, StoreUnavailableError
+from records.errors import RecordsError
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_S = 5
@@ -74,7 +75,7 @@ async def _courtyard(request: Request, exc: CourtyardError) -> Response:
         return problem(status, exc.code, exc.message, headers=CHALLENGE)
     if status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return problem(status, exc.code, exc.message)
-    if isinstance(exc, StoreError) or status is HTTPStatus.INTERNAL_SERVER_ERROR:
+    if isinstance(exc, StoreError | RecordsError) or status is HTTPStatus.INTERNAL_SERVER_ERROR:
         # The message of a store names its address; it stays in the log.
         _log.error("request failed", path=request.url.path, code=exc.code, error=exc.message)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -91,6 +92,8 @@ def _advice(exc: CourtyardError) -> tuple[str, int]:
     if isinstance(exc, StoreUnavailableError):
         wait_s = _RETRY_AFTER_S if exc.retry_after_s is None else min(max(1, math.ceil(exc.retry_after_s)), 3600)
         return f"the store is away; try again in {wait_s} s", wait_s
+    if isinstance(exc, RecordsError):
+        return f"the database of alarms is away; try again in {_RETRY_AFTER_S} s", _RETRY_AFTER_S
     return exc.message, _RETRY_AFTER_S
 
 

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from alarms.alarm import Open, Wanted
+from api.alarms import AlarmsQuestion
 from api.connection import State
 from api.export_readings import ReadingsExport
 from api.export_statistics import StatisticsExport
@@ -13,6 +15,7 @@ from api.inventory import DevicesQuestion
 from api.readings import Order, ReadingsQuestion
 from api.statistics import StatisticsQuestion
 from api.times import HOW
+from devices.alarms import Severity
 from devices.statistics import Group
 
 _MAX_OFFSET = 1_000_000
@@ -83,6 +86,38 @@ class DevicesParams(_Params):
             limit=self.limit,
             offset=self.offset,
         )
+
+
+class AlarmsParams(_Params):
+    """Parameters of /v1/alarms and /v1/alarms/summary."""
+
+    state: Annotated[Open, Field(description="`open`, `cleared` or `all`; a summary is of all")] = Open.OPEN
+    compound: Annotated[str | None, Field(max_length=64, description="Id of a compound")] = None
+    device: Annotated[str | None, Field(max_length=64, description="Id of a device")] = None
+    kind: _Kinds = []
+    severity: Annotated[
+        list[Severity], Field(max_length=10, description="May be given several times. Default: all")
+    ] = []
+    acknowledged: Annotated[bool | None, Field(description="Whether somebody has taken it on. Default: both")] = None
+    start: Annotated[
+        str | None,
+        Field(max_length=64, description=f"Raised at or after this: {HOW}", examples=["-24h"]),
+    ] = None
+    stop: Annotated[str | None, Field(max_length=64, description="Raised before this; written like `start`")] = None
+    limit: Annotated[int, Field(ge=1, le=1000, description="Most alarms on a page")] = 100
+    offset: Annotated[int, Field(ge=0, le=_MAX_OFFSET, description="How many to leave out in front")] = 0
+
+    def question(self) -> AlarmsQuestion:
+        """As the service asks it."""
+        wanted = Wanted(
+            state=self.state,
+            compound=self.compound,
+            device=self.device,
+            kinds=tuple(self.kind),
+            severities=tuple(self.severity),
+            acknowledged=self.acknowledged,
+        )
+        return AlarmsQuestion(wanted=wanted, start=self.start, stop=self.stop, limit=self.limit, offset=self.offset)
 
 
 class LedgerParams(_Params):

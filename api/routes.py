@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from api import pages
+from api.alarms import Acknowledgement, AlarmList, AlarmModel, AlarmSummary
 from api.answers import FleetAnswer, ReadingsAnswer, StatisticsAnswer
 from api.auth import Guard
 from api.export import File
@@ -25,6 +26,7 @@ from api.models import (
     StatisticList,
 )
 from api.questions import (
+    AlarmsParams,
     CatalogueParams,
     DevicesParams,
     FleetParams,
@@ -39,6 +41,7 @@ from api.service import Service
 from devices.statistics import Group
 
 JSON = "application/json"
+_Number = Annotated[int, Path(ge=1, le=2**62, description="Number of an alarm")]
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The file",
@@ -130,6 +133,33 @@ def data_router(service: Service, guard: Guard) -> APIRouter:  # noqa: C901  (on
     def list_statistics(params: Annotated[CatalogueParams, Query()]) -> Response:
         """Every statistic with its unit, titles and definition."""
         return _json(service.catalogue(params.group, tuple(params.kind)))
+
+    return router
+
+
+def alarms_router(service: Service, guard: Guard) -> APIRouter:
+    """What needs hands."""
+    router = APIRouter(tags=["alarms"], dependencies=[Depends(guard)])
+
+    @router.get("/v1/alarms", response_model=AlarmList)
+    def list_alarms(params: Annotated[AlarmsParams, Query()]) -> Response:
+        """Alarms: what needs hands now, the worst first; or what did."""
+        return _json(service.alarms.find(params.question()))
+
+    @router.get("/v1/alarms/summary", response_model=AlarmSummary)
+    def summarise_alarms(params: Annotated[AlarmsParams, Query()]) -> Response:
+        """How many were raised, and how long it took to acknowledge and to clear them."""
+        return _json(service.alarms.summary(params.question()))
+
+    @router.get("/v1/alarms/{alarm}", response_model=AlarmModel)
+    def get_alarm(alarm: _Number, _: Annotated[NoParams, Query()]) -> Response:
+        """One alarm."""
+        return _json(service.alarms.get(alarm))
+
+    @router.post("/v1/alarms/{alarm}/acknowledge", response_model=AlarmModel)
+    def acknowledge_alarm(alarm: _Number, said: Acknowledgement) -> Response:
+        """Take an alarm on. Of two at once one does; the other is told who did (409)."""
+        return _json(service.alarms.acknowledge(alarm, said))
 
     return router
 

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 import structlog
 
+from alarms.book import Book
 from api import catalogue, export_readings, export_statistics, inventory, readings, statistics
+from api.alarms import Alarms
 from api.answers import FleetAnswer, ReadingsAnswer, StatisticsAnswer
 from api.context import Context
 from api.errors import BusyError, LedgerAwayError, NotReadyError
@@ -46,7 +48,11 @@ _log = structlog.get_logger("api")
 
 
 class Service:
-    """Answers questions about one installation. Any number of threads may ask at once."""
+    """Answers questions about one installation. Any number of threads may ask at once.
+
+    Attributes:
+        alarms: answers those about alarms.
+    """
 
     def __init__(  # noqa: PLR0913  (it is given all it works on)
         self,
@@ -58,6 +64,7 @@ class Service:
         ingest_health: IngestHealth | None = None,
         ledger: Ledger | None = None,
         rolled: Store | None = None,
+        alarms: Book | None = None,
         clock: Clock = time.time_ns,
     ) -> None:
         """Answer from `store` and the declarations.
@@ -70,6 +77,7 @@ class Service:
             ingest_health: asked by `ready`; None where ingest runs elsewhere.
             ledger: reads the ledger; None where it is out of reach.
             rolled: where the rollups are; None where there are none.
+            alarms: the book of alarms; None where it is out of reach.
             clock: the present.
         """
         self._context = Context(
@@ -80,6 +88,7 @@ class Service:
             reader=Reader(store, rolled, inventory),
             clock=clock,
         )
+        self.alarms = Alarms(self._context, alarms)
         self._ingest_health = ingest_health
         self._ledger = ledger
         self._heavy = threading.BoundedSemaphore(options.heavy_at_once)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from courtyard import logs, roles, wiring
+from courtyard.alarms_cli import alarms_app
 from courtyard.letters_cli import letters_app
 from courtyard.reporting import reported
 from courtyard.rollups_cli import rollups_app
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(rollups_app, name="rollups")
+app.add_typer(alarms_app, name="alarms")
 app.command()(score)
 
 
@@ -65,7 +67,7 @@ def demo(
 @app.command()
 @reported
 def up() -> int:
-    """Run ingest, rollups and API in one process, against the broker and store of the settings."""
+    """Run ingest, rollups, alarms and API in one process, against the broker and store of the settings."""
     with until_signalled() as stopped:
         return roles.up(_settings(), stopped)
 

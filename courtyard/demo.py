@@ -74,12 +74,16 @@ def run(settings: Settings, options: DemoOptions, stopped: Callable[[float], boo
         stack.callback(store.close)
         rolled = wiring.open_rollups(settings, known)
         stack.callback(rolled.close)
+        database = wiring.open_records(settings)
+        stack.callback(database.close)
         api_port = free_port(settings.api_port)
         settings = settings.model_copy(
             update={"mqtt_port": port, "api_port": api_port, "metrics_port": free_port(settings.metrics_port)}
         )
         begin = resume_time(store, known, inventory, datetime.now(UTC))
-        runner = stack.enter_context(Runner(settings, inventory, known, store, rolled, open_access=True))
+        runner = stack.enter_context(
+            Runner(settings, inventory, known, store, rolled, database=database, open_access=True)
+        )
         simulators = stack.enter_context(_simulators(settings, begin, options))
         console.print(f"[bold]Courtyard[/bold]  {runner.api.url}  ·  MQTT 127.0.0.1:{port}  ·  data in {folder}")
         console.print(f"try: curl '{runner.api.url}/v1/compounds/{next(iter(inventory.compounds))}/occupancy'")

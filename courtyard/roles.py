@@ -24,7 +24,7 @@ Stopped = Callable[[float], bool]
 
 
 def up(settings: Settings, stopped: Stopped) -> int:
-    """Run ingest, rollups and API in one process; the exit status."""
+    """Run ingest, rollups, alarms and API in one process; the exit status."""
     from courtyard.runner import Runner  # noqa: PLC0415  (ingest alone does without)
 
     _require_key(settings)
@@ -33,7 +33,8 @@ def up(settings: Settings, stopped: Stopped) -> int:
     with (
         closing(wiring.open_store(settings, known)) as store,
         closing(wiring.open_rollups(settings, known)) as rolled,
-        Runner(settings, inventory, known, store, rolled) as runner,
+        closing(wiring.open_records(settings)) as database,
+        Runner(settings, inventory, known, store, rolled, database=database) as runner,
     ):
         collector.settle()
         _LOG.info("up", api=runner.api.url, store=settings.store, broker=f"{settings.mqtt_host}:{settings.mqtt_port}")
@@ -62,6 +63,7 @@ def ingest(settings: Settings, stopped: Stopped, worker: Worker | None = None) -
 
 def api(settings: Settings, stopped: Stopped) -> int:
     """Run the API alone; the exit status."""
+    from alarms.book import Book  # noqa: PLC0415  (ingest alone does without)
     from api.app import create_app  # noqa: PLC0415  (ingest alone does without)
     from courtyard.ledger import ledger_reader  # noqa: PLC0415  (ingest alone does without)
     from courtyard.server import ApiServer  # noqa: PLC0415  (ingest alone does without)
@@ -72,6 +74,7 @@ def api(settings: Settings, stopped: Stopped) -> int:
     with (
         closing(wiring.open_store(settings, known)) as store,
         closing(wiring.open_rollups(settings, known)) as rolled,
+        closing(wiring.open_records(settings)) as database,
     ):
         app = create_app(
             wiring.api_options(settings),
@@ -80,6 +83,7 @@ def api(settings: Settings, stopped: Stopped) -> int:
             store,
             ledger=ledger_reader(settings, known),
             rolled=rolled,
+            alarms=Book(database),
         )
         server = ApiServer(app, settings.api_host, settings.api_port)
         server.start()

@@ -6,8 +6,10 @@ from typing import Self
 import structlog
 from prometheus_client import CollectorRegistry
 
+from alarms.book import Book
 from api.app import create_app
 from api.service import Service
+from courtyard.alarms import AlarmPart
 from courtyard.ledger import ledger_reader
 from courtyard.rollups import RollupPart
 from courtyard.server import ApiServer
@@ -19,6 +21,7 @@ from ingest.deliver import WriterState
 from ingest.health import Health
 from ingest.metrics import serve_metrics
 from ingest.service import Ingest
+from records.database import Database
 from store.protocol import Store
 
 _STUCK = {
@@ -46,6 +49,7 @@ class Runner:
         store: Store,
         rolled: Store,
         *,
+        database: Database,
         open_access: bool = False,
     ) -> None:
         """Wire the parts together; `with` starts them.
@@ -56,6 +60,7 @@ class Runner:
             known: the kinds.
             store: holds readings; it stays the caller's.
             rolled: holds rollups; it stays the caller's.
+            database: keeps records; it stays the caller's.
             open_access: whether the API asks for no key.
         """
         self._settings = settings
@@ -68,6 +73,7 @@ class Runner:
             ingest_health=self._complaints,
             ledger=ledger_reader(settings, known),
             rolled=rolled,
+            alarms=Book(database),
         )
         self.service: Service = app.state.service
         self.api = ApiServer(app, settings.api_host, settings.api_port)
@@ -75,6 +81,7 @@ class Runner:
             ingest_options(settings), broker_options(settings), inventory, known, store, registry=self._registry
         )
         self._rollups = RollupPart(settings, inventory, known, store, rolled, registry=self._registry)
+        self._alarms = AlarmPart(settings, inventory, known, store, database, registry=self._registry)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -87,6 +94,8 @@ class Runner:
             stack.callback(metrics.close)
             stack.callback(self._rollups.stop)
             self._rollups.start()
+            stack.callback(self._alarms.stop)
+            self._alarms.start()
             stack.callback(self.api.stop)
             self.api.start()
             self._stack = stack.pop_all()
@@ -99,7 +108,9 @@ class Runner:
     @property
     def failed(self) -> str | None:
         """Which part died, or None."""
-        return (self.ingest.health().failure or self._rollups.failure) if self.api.is_alive else "the API has ended"
+        if not self.api.is_alive:
+            return "the API has ended"
+        return self.ingest.health().failure or self._rollups.failure or self._alarms.failure
 
     def _complaints(self) -> list[str]:
         return complaints(self.ingest.health())

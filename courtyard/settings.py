@@ -57,6 +57,11 @@ class Settings(BaseSettings):
     metrics_port: Port = Field(9100, description="port of the metrics of ingest")
 
     rollups_metrics_port: Port = Field(9200, description="port of the metrics of the rollup worker")
+    alarms_metrics_port: Port = Field(9300, description="port of the metrics of the alarm worker")
+
+    records_url: str | None = Field(
+        None, description="the database of alarms, as SQLAlchemy writes it; records.db in the data folder if not set"
+    )
 
     spool_dir: Path | None = Field(None, description="where the spool is kept; the data folder where it is not set")
     spool_max_mib: Annotated[int, Field(ge=1)] = Field(1024, description="size at which the spool stops taking more")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from api.options import ApiOptions
 from courtyard.settings import Settings, read_token
@@ -14,10 +15,14 @@ from ingest.workers import SHARE, SPOOL, Worker
 from mqtt.options import BrokerOptions
 from rollups.logfolder import LogFolder
 from rollups.tables import tables as rollup_tables
+from rollups.writelog import ROLLUPS
 from store.influx import InfluxOptions, InfluxStore
 from store.influx_setup import InfluxSetup, InfluxTokens, rollups_bucket
 from store.influx_setup import provision as provision_influx
 from store.protocol import Store
+
+if TYPE_CHECKING:
+    from records.database import Database
 
 
 def kinds() -> Registry:
@@ -68,17 +73,38 @@ def open_rollups(settings: Settings, known: Registry) -> Store:
     return _influx(settings, rollups_bucket(settings.influx_bucket))
 
 
-def open_logs(settings: Settings, *, exclusive: bool = True) -> LogFolder:
+def open_records(settings: Settings) -> "Database":
+    """The database of records, brought up to date.
+
+    Raises:
+        SettingsError: its address is none.
+        RecordsError: it cannot be reached, or is of a later version.
+    """
+    from records.database import Database  # noqa: PLC0415  (20 MB that ingest does without)
+
+    if settings.records_url is None:
+        make_data_dir(settings)
+    database = Database(settings.records_url or f"sqlite:///{settings.data_dir.resolve() / 'records.db'}")
+    try:
+        database.migrate()
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def open_logs(settings: Settings, *, reader: str = ROLLUPS, exclusive: bool = True) -> LogFolder:
     """The write logs of ingest, to be read.
 
     Args:
         settings: as loaded.
-        exclusive: whether nobody else may read them meanwhile.
+        reader: in whose name.
+        exclusive: whether no other process may read in that name meanwhile.
 
     Raises:
         WriteLogError: they cannot be opened, or somebody else reads them.
     """
-    return LogFolder(spool_dir(settings), exclusive=exclusive)
+    return LogFolder(spool_dir(settings), reader=reader, exclusive=exclusive)
 
 
 def provision(settings: Settings) -> InfluxTokens:

@@ -40,12 +40,14 @@ class Database:
             ) from exc
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _careful)
+            event.listen(self._engine, "begin", _begin)
 
     def migrate(self) -> None:
         """Bring its tables up to date, making them where there are none; raises `RecordsError`."""
         config = alembic.config.Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
-        with self.begin() as connection:
+        # Alone: several processes start at once, and find no tables.
+        with self.begin(alone=True) as connection:
             config.attributes["connection"] = connection
             try:
                 alembic.command.upgrade(config, "head")
@@ -53,14 +55,17 @@ class Database:
                 raise RecordsError(f"the records are of another version: {exc}; update Courtyard") from exc
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
+    def begin(self, *, alone: bool = False) -> Iterator[Connection]:
         """A transaction: committed where the block ends, rolled back where it raises.
+
+        Args:
+            alone: whether nobody may write meanwhile, from the beginning on (SQLite).
 
         Raises:
             RecordsError: the database failed.
         """
         try:
-            with self._engine.begin() as connection:
+            with self._engine.connect().execution_options(alone=alone) as connection, connection.begin():
                 yield connection
         except SQLAlchemyError as exc:
             # The statement and its parameters are not for the log.
@@ -72,8 +77,15 @@ class Database:
         self._engine.dispose()
 
 
+def _begin(connection: Connection) -> None:
+    """Begin a transaction ourselves: Python's own driver begins one before some statements only."""
+    alone = connection.get_execution_options().get("alone", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if alone else "BEGIN")
+
+
 def _careful(connection: object, _: ConnectionPoolEntry) -> None:
     """Survive power loss, and wait for others instead of failing."""
+    connection.isolation_level = None  # type: ignore[attr-defined]  # a DBAPI connection; see `_begin`
     cursor = connection.cursor()  # type: ignore[attr-defined]  # a DBAPI connection
     for pragma in ("journal_mode = WAL", "synchronous = FULL", f"busy_timeout = {_BUSY_MS}", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")

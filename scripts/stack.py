@@ -147,19 +147,26 @@ def started(folder: Path) -> Iterator[Stack]:
             "COURTYARD_API_KEY": kept["api_key"],
             "COURTYARD_METRICS_PORT": str(free_port()),
             "COURTYARD_ROLLUPS_METRICS_PORT": str(free_port()),
+            "COURTYARD_ALARMS_METRICS_PORT": str(free_port()),
             "PYTHONUNBUFFERED": "1",
         }
         _init(environment, kept)
         stack_parts = []
-        for name, command in (("ingest", ["ingest"]), ("rollups", ["rollups", "run"]), ("api", ["api"])):
-            own = {**environment, "COURTYARD_INFLUX_TOKEN_FILE": str(tokens / name)}
+        for name, command in (
+            ("ingest", ["ingest"]),
+            ("rollups", ["rollups", "run"]),
+            ("alarms", ["alarms", "run"]),
+            ("api", ["api"]),
+        ):
+            token = tokens / ("api" if name == "alarms" else name)
+            own = {**environment, "COURTYARD_INFLUX_TOKEN_FILE": str(token)}
             stack_parts.append(context.enter_context(part(name, ["-m", "courtyard", *command], folder, own)))
-        ingest, rollups, api = stack_parts
+        ingest, rollups, alarms, api = stack_parts
         _await(ingest, f"http://127.0.0.1:{environment['COURTYARD_METRICS_PORT']}/metrics")
         address = f"http://127.0.0.1:{environment['COURTYARD_API_PORT']}"
         _await(api, f"{address}/health")
         bucket = Bucket(url=influxd.url, org=influxd.org, bucket=influxd.bucket, token=kept["admin_token"])
-        yield Stack(folder, environment, bucket, address, ingest, rollups, (ingest, rollups, api))
+        yield Stack(folder, environment, bucket, address, ingest, rollups, (ingest, rollups, alarms, api))
 
 
 def watch(stack: Stack, simulators: Part, seconds: float | None) -> None:

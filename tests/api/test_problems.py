@@ -5,12 +5,14 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from alarms.errors import AcknowledgedError, UnknownAlarmError
 from api.app import create_app
-from api.errors import CODES, AccessError, BusyError, LedgerAwayError, NotReadyError, status_of
+from api.errors import CODES, AccessError, AlarmsAwayError, BusyError, LedgerAwayError, NotReadyError, status_of
 from api.options import ApiOptions
 from devices import errors
 from devices.inventory import Inventory
 from devices.registry import Registry
+from records.errors import RecordsError
 from tests.api.client import KEY, Client
 from tests.api.conftest import OPTIONS, Clock
 from tests.api.memory_store import MemoryStore
@@ -172,7 +174,7 @@ def test_a_place_is_given_back_whatever_happens(memory: MemoryStore, registry: R
 def test_every_error_of_the_tree_has_a_status() -> None:
     expected = {
         errors.QueryError: 400, errors.NotFoundError: 404, AccessError: 401, BusyError: 503, NotReadyError: 503,
-            LedgerAwayError: 503,
+        LedgerAwayError: 503, AlarmsAwayError: 503, RecordsError: 503, AcknowledgedError: 409, UnknownAlarmError: 404,
         errors.StoreUnavailableError: 503, errors.StoreDeniedError: 503,
     }  # fmt: skip
     kinds = [errors.CourtyardError]

@@ -58,7 +58,9 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_the_stack_is_whole(services: dict[str, Any]) -> None:
-    assert set(services) == {"mosquitto", "influxdb", "init", "ingest", "rollups", "api", "grafana", "simulators"}
+    assert set(services) == {
+        "mosquitto", "influxdb", "init", "ingest", "rollups", "alarms", "api", "grafana", "simulators",
+    }  # fmt: skip
     assert services["simulators"]["profiles"] == ["simulators"]
     assert [name for name, service in services.items() if service.get("profiles")] == ["simulators"]
 
@@ -129,6 +131,7 @@ def test_services_wait_for_what_they_need(services: dict[str, Any]) -> None:
         "init": {"influxdb": "service_healthy"},
         "ingest": {"mosquitto": "service_healthy", **made},
         "rollups": made,
+        "alarms": made,
         "api": made,
         "grafana": made,
         "simulators": {"ingest": "service_healthy"},
@@ -146,6 +149,7 @@ def test_each_service_knows_only_its_own_secrets(services: dict[str, Any]) -> No
         "init": {"COURTYARD_INFLUX_ADMIN_PASSWORD", "COURTYARD_INFLUX_ADMIN_TOKEN"},
         "ingest": {"COURTYARD_MQTT_INGEST_PASSWORD"},
         "rollups": set(),
+        "alarms": set(),
         "api": {"COURTYARD_API_KEY"},
         "grafana": {"COURTYARD_GRAFANA_ADMIN_PASSWORD"},
         "simulators": {"COURTYARD_MQTT_SIMULATORS_PASSWORD"},
@@ -159,6 +163,7 @@ def test_only_those_who_must_can_reach_the_store(services: dict[str, Any]) -> No
         "init",
         "ingest",
         "rollups",
+        "alarms",
         "api",
         "grafana",
     }
@@ -171,6 +176,8 @@ def test_what_must_outlive_a_container_is_in_a_volume(services: dict[str, Any]) 
         "influxdb": "influxdb-data:/var/lib/influxdb2",
         "init": "tokens:/data/tokens",
         "ingest": "ingest-data:/data",
+        "alarms": "records-data:/data",
+        "api": "records-data:/data",
         "grafana": "grafana-data:/var/lib/grafana",
     }
     for name, volume in kept.items():
@@ -188,7 +195,7 @@ def test_every_setting_given_to_courtyard_is_one() -> None:
     from courtyard.settings import Settings  # noqa: PLC0415  (the other tests do not need it)
 
     content = yaml.safe_load(FILE.read_text())
-    for name in ("init", "ingest", "rollups", "api"):
+    for name in ("init", "ingest", "rollups", "alarms", "api"):
         for variable in content["services"][name]["environment"]:
             assert variable.removeprefix("COURTYARD_").lower() in Settings.model_fields, variable
 

@@ -1,0 +1,103 @@
+"""The alarm worker in its place: in a process of its own, or as a thread beside ingest and API."""
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from alarms.book import Book
+from alarms.metrics import AlarmMetrics
+from alarms.worker import READER, AlarmWorker
+from courtyard import wiring
+from courtyard.settings import Settings
+from devices.inventory import Inventory
+from devices.kind import Kind
+from records.database import Database
+from store.protocol import Store
+
+_LOG = structlog.get_logger(__name__)
+
+
+class AlarmPart:
+    """The worker on the settings' logs.
+
+    Attributes:
+        worker: the worker.
+        failure: why its thread died, or None.
+    """
+
+    def __init__(  # noqa: PLR0913  (what it is wired to)
+        self,
+        settings: Settings,
+        inventory: Inventory,
+        known: Mapping[str, Kind],
+        raw: Store,
+        database: Database,
+        *,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        """Open the logs.
+
+        Args:
+            settings: as loaded.
+            inventory: which compounds and devices there are.
+            known: the kinds.
+            raw: holds readings; it stays the caller's.
+            database: keeps the book; it stays the caller's.
+            registry: where its metrics are registered; nowhere where None.
+
+        Raises:
+            WriteLogError: the logs cannot be opened, or another worker runs.
+        """
+        self.failure: str | None = None
+        self._asked = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._logs = wiring.open_logs(settings, reader=READER)
+        self.worker = AlarmWorker(known, inventory, raw, Book(database), self._logs, metrics=AlarmMetrics(registry))
+
+    def start(self) -> None:
+        """Work in a thread."""
+        self._thread = threading.Thread(target=self._guarded, name="alarms", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, and let go of the logs."""
+        self._asked.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._logs.close()
+
+    def _guarded(self) -> None:
+        try:
+            self.worker.run(self._asked.wait)
+        except Exception as exc:  # noqa: BLE001  (whatever it is: it ends this thread, and must be seen)
+            self.failure = f"the alarm worker died: {type(exc).__name__}: {exc}"
+            _LOG.critical("the alarm worker died; restart it", exc_info=True)
+
+
+def run(settings: Settings, stopped: Callable[[float], bool]) -> None:
+    """Keep the alarms until the end is asked for.
+
+    Args:
+        settings: as loaded.
+        stopped: waits up to the given seconds, and says whether to end.
+
+    Raises:
+        CourtyardError: a setting is wrong, a store fails, or another worker runs.
+    """
+    from ingest.metrics import serve_metrics  # noqa: PLC0415  (whoever runs all in one process serves its own)
+
+    known = wiring.kinds()
+    inventory = wiring.load_inventory(settings.inventory, known)
+    registry = CollectorRegistry()
+    with ExitStack() as stack:
+        raw = stack.enter_context(closing(wiring.open_store(settings, known)))
+        database = stack.enter_context(closing(wiring.open_records(settings)))
+        part = AlarmPart(settings, inventory, known, raw, database, registry=registry)
+        stack.callback(part.stop)
+        metrics = serve_metrics(settings.alarms_metrics_port, registry, host=settings.metrics_host)
+        stack.callback(metrics.close)
+        _LOG.info("up", store=settings.store)
+        part.worker.run(stopped)
