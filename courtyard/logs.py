@@ -53,5 +53,5 @@ def configure(log_format: str, log_level: str, stream: object = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("uvicorn.access", "urllib3", "httpx", "asyncio"):
+    for noisy in ("uvicorn.access", "urllib3", "httpx", "asyncio", "alembic"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))

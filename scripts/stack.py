@@ -51,6 +51,7 @@ class Stack:
     api: str
     ingest: Part
     rollups: Part
+    alarms: Part
     parts: tuple[Part, ...]
 
     def check(self) -> None:
@@ -166,7 +167,7 @@ def started(folder: Path) -> Iterator[Stack]:
         address = f"http://127.0.0.1:{environment['COURTYARD_API_PORT']}"
         _await(api, f"{address}/health")
         bucket = Bucket(url=influxd.url, org=influxd.org, bucket=influxd.bucket, token=kept["admin_token"])
-        yield Stack(folder, environment, bucket, address, ingest, rollups, (ingest, rollups, alarms, api))
+        yield Stack(folder, environment, bucket, address, ingest, rollups, alarms, (ingest, rollups, alarms, api))
 
 
 def watch(stack: Stack, simulators: Part, seconds: float | None) -> None:
