@@ -5,12 +5,14 @@ says so until the row that says otherwise; a row that is older than the newest o
 neither does a series beyond `max_hold`: an alarm that is open then stays open, and none is raised.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from alarms.rules import Rules
 from alarms.standing import Change, Standing, Subject
 from alarms.verdicts import matching, tables_of, texts, verdicts
+from alarms.windows import Windows
 from devices.alarms import Burst, Lasting, Rule, Silence
 from devices.columns import Batch, Coded
 from devices.kind import Kind
@@ -23,14 +25,24 @@ _REMEMBERED_NS = 2 * 86_400 * NS
 class Engine:
     """Keeps the standings of all rules of a kind but that of silence, which is `alarms.silence`'s."""
 
-    def __init__(self, kind: Kind, standings: Mapping[Subject, Standing]) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        standings: Mapping[Subject, Standing],
+        rules: Rules | None = None,
+        windows: Windows | None = None,
+    ) -> None:
         """Go on from where it stood.
 
         Args:
             kind: the kind.
             standings: what was kept of it.
+            rules: the rules in force; as declared where None.
+            windows: when to be quiet; never where None.
         """
         self._kind = kind
+        self._rules = Rules({kind.name: kind}) if rules is None else rules
+        self._windows = Windows() if windows is None else windows
         self.rules = {each.name: each for each in kind.rules if not isinstance(each.condition, Silence)}
         self.standings = {
             subject: each
@@ -49,29 +61,47 @@ class Engine:
         """
         by_table = {batch.table.name: batch for batch in batches if len(batch)}
         found: list[Change] = []
-        for rule in self.rules.values():
-            wanted = [by_table[name] for name in tables_of(rule.condition) if name in by_table]
-            match rule.condition:
-                case Lasting() as condition:
-                    found += self._keyed(rule, condition, wanted)
-                case Burst() as condition:
-                    found += [change for batch in wanted for change in self._counted(rule, condition, batch)]
-                case _:
-                    found += [change for batch in wanted for change in self._said(rule, batch)]
+        for declared in self.rules.values():
+            wanted = [by_table[name] for name in tables_of(declared.condition) if name in by_table]
+            for rule, batches_ in self._in_force(declared, wanted):
+                match rule.condition:
+                    case Lasting() as condition:
+                        found += self._keyed(rule, condition, batches_)
+                    case Burst() as condition:
+                        found += [change for batch in batches_ for change in self._counted(rule, condition, batch)]
+                    case _:
+                        found += [change for batch in batches_ for change in self._said(rule, batch)]
         return found
 
     def tick(self, now_ns: int) -> list[Change]:
         """What is due by now, though no row came."""
         found: list[Change] = []
         for subject, standing in list(self.standings.items()):
-            rule = self.rules[subject.rule]
+            rule = self._rules.of(subject.kind, subject.rule, subject.compound, subject.device)
+            if rule is None:  # switched off since
+                found += standing.drop(subject, now_ns)
+                continue
             until_ns = now_ns
             if isinstance(rule.condition, Burst):
                 self._forget_old(rule.condition, standing, now_ns)
             elif not isinstance(rule.condition, Lasting):
                 until_ns = min(now_ns, standing.seen_ns + self._kind.max_hold_ns)
-            found += standing.settle(rule, subject, until_ns)
+            found += self._settled(rule, subject, standing, until_ns)
         return found
+
+    def _in_force(self, declared: Rule, batches: Sequence[Batch]) -> Iterator[tuple[Rule, list[Batch]]]:
+        """The rows of the devices for which a rule is one and the same."""
+        found: dict[int, tuple[Rule, list[Batch]]] = {}
+        for batch in batches:
+            rules = [self._rules.of(self._kind.name, declared.name, key.compound, key.device) for key in batch.keys]
+            for rule in {id(each): each for each in rules if each is not None}.values():
+                mine = np.array([each is rule for each in rules])
+                rows = batch if mine.all() else batch.take(mine[batch.series])
+                found.setdefault(id(rule), (rule, []))[1].append(rows)
+        yield from found.values()
+
+    def _settled(self, rule: Rule, subject: Subject, standing: Standing, until_ns: int) -> Iterator[Change]:
+        return standing.settle(rule, subject, until_ns, quiet=self._windows.cover(subject, until_ns))
 
     def _standing(self, rule: Rule, batch: Batch, series: int) -> tuple[Subject, Standing]:
         key = batch.keys[series]
@@ -95,11 +125,11 @@ class Engine:
             for place, value in zip(turning.tolist(), values, strict=True):
                 at_ns = int(time[place])
                 before_ns = int(time[place - 1]) if place else standing.seen_ns
-                yield from standing.settle(rule, subject, min(at_ns, before_ns + self._kind.max_hold_ns))
+                yield from self._settled(rule, subject, standing, min(at_ns, before_ns + self._kind.max_hold_ns))
                 standing.turn(holds=bool(said[rows][place] > 0), at_ns=at_ns, value=value)
                 standing.seen_ns = at_ns
             standing.seen_ns = max(standing.seen_ns, int(time[-1]))
-            yield from standing.settle(rule, subject, standing.seen_ns)
+            yield from self._settled(rule, subject, standing, standing.seen_ns)
 
     def _keyed(self, rule: Rule, condition: Lasting, batches: list[Batch]) -> Iterator[Change]:
         """Events that begin and end something. Of each such thing the newest event counts, of one instant an end."""
@@ -109,12 +139,12 @@ class Engine:
             if at_ns < abs(last) or (at_ns == abs(last) and (begins or last < 0)):
                 continue
             until_ns = max(at_ns, standing.seen_ns)
-            yield from standing.settle(rule, subject, until_ns)
+            yield from self._settled(rule, subject, standing, until_ns)
             standing.keys[key] = at_ns if begins else -at_ns
             standing.seen_ns = until_ns
             standing.turn(holds=standing.is_open, at_ns=at_ns, value=key)
             standing.forget_ended(until_ns - _REMEMBERED_NS)
-            yield from standing.settle(rule, subject, until_ns)
+            yield from self._settled(rule, subject, standing, until_ns)
 
     def _counted(self, rule: Rule, condition: Burst, batch: Batch) -> Iterator[Change]:
         """Events that count."""
@@ -126,12 +156,12 @@ class Engine:
                 continue
             standing.counts = True
             self._forget_old(condition, standing, at_ns)
-            yield from standing.settle(rule, subject, at_ns)
+            yield from self._settled(rule, subject, standing, at_ns)
             standing.recent.append(at_ns)
             standing.seen_ns = at_ns
             if len(standing.recent) >= condition.count:
                 standing.turn(holds=True, at_ns=at_ns, value=str(len(standing.recent)))
-                yield from standing.settle(rule, subject, at_ns)
+                yield from self._settled(rule, subject, standing, at_ns)
 
     def _forget_old(self, condition: Burst, standing: Standing, now_ns: int) -> None:
         """Let go of events that are too old to count; the condition ends as there are too few."""

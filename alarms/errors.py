@@ -9,6 +9,12 @@ class UnknownAlarmError(NotFoundError):
     code = "unknown_alarm"
 
 
+class UnknownWindowError(NotFoundError):
+    """There is no such maintenance window."""
+
+    code = "unknown_window"
+
+
 class AcknowledgedError(CourtyardError):
     """Somebody has taken the alarm on already."""
 

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
+from alarms.rules import Rules
 from alarms.standing import Change, Standing, Subject, What
+from alarms.windows import Windows
 from devices.alarms import OFFLINE, UPLINK
 from devices.columns import Batch
 from devices.inventory import Compound, Device, Inventory
@@ -25,8 +27,25 @@ LEAST = 3
 class Silence:
     """Keeps who is away."""
 
-    def __init__(self, kinds: Mapping[str, Kind], inventory: Inventory, standings: Mapping[Subject, Standing]) -> None:
-        """Go on from where it stood; `feed` it the last rows of every device first."""
+    def __init__(
+        self,
+        kinds: Mapping[str, Kind],
+        inventory: Inventory,
+        standings: Mapping[Subject, Standing],
+        rules: Rules | None = None,
+        windows: Windows | None = None,
+    ) -> None:
+        """Go on from where it stood; `feed` it the last rows of every device first.
+
+        Args:
+            kinds: the kinds.
+            inventory: which compounds and devices there are.
+            standings: what was kept.
+            rules: the rules in force; as declared where None.
+            windows: when to be quiet; never where None.
+        """
+        self._rules = Rules(kinds) if rules is None else rules
+        self._windows = Windows() if windows is None else windows
         self._kinds = kinds
         self._inventory = inventory
         self._said: dict[str, tuple[int, str]] = {}
@@ -80,7 +99,11 @@ class Silence:
             # Since the device with which it became so many.
             at_ns = sorted(gone)[round(np.ceil(CUT_OFF * len(known))) - 1] if share >= CUT_OFF else now_ns
             standing.turn(holds=share >= CUT_OFF, at_ns=at_ns, value=f"{len(gone)}/{len(known)}")
-        settled = list(standing.settle(UPLINK, subject, now_ns))
+        rule = self._rules.of("", UPLINK.name, compound.id, "")
+        quiet = self._windows.cover(subject, now_ns)
+        settled = list(
+            standing.drop(subject, now_ns) if rule is None else standing.settle(rule, subject, now_ns, quiet=quiet)
+        )
         standing.seen_ns = now_ns
         yield from settled
         back_ns = max((each.at_ns for each in settled if each.what is What.CLEARED), default=0)
@@ -106,4 +129,8 @@ class Silence:
             return
         if standing.holds and back_ns:
             standing.turned_ns = max(standing.turned_ns, back_ns)
-        yield from standing.settle(OFFLINE, subject, now_ns)
+        rule = self._rules.of(device.kind, OFFLINE.name, device.compound, device.id)
+        if rule is None:
+            yield from standing.drop(subject, now_ns)
+        else:
+            yield from standing.settle(rule, subject, now_ns, quiet=self._windows.cover(subject, now_ns))

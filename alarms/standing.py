@@ -101,16 +101,23 @@ class Standing:
         if holds:
             self.value = value
 
-    def settle(self, rule: Rule, subject: Subject, until_ns: int) -> Iterator[Change]:
-        """What is due, given that it stands as it does until an instant."""
+    def settle(self, rule: Rule, subject: Subject, until_ns: int, *, quiet: bool = False) -> Iterator[Change]:
+        """What is due, given that it stands as it does until an instant; nothing is raised where it is to be quiet."""
         lasted = until_ns - self.turned_ns
-        if self.holds and not self.raised and lasted >= rule.for_s * 1e9:
+        if self.holds and not self.raised and not quiet and lasted >= rule.for_s * 1e9:
             self.raised, self.since_ns = True, self.turned_ns
             at_ns = self.turned_ns + round(rule.for_s * 1e9)
             yield Change(What.RAISED, subject, at_ns, self.since_ns, self.value)
         elif self.raised and not self.holds and lasted >= rule.clear_s * 1e9:
             self.raised = False
             yield Change(What.CLEARED, subject, self.turned_ns + round(rule.clear_s * 1e9), self.since_ns, self.value)
+
+    def drop(self, subject: Subject, now_ns: int) -> Iterator[Change]:
+        """Its rule, or what it is about, is gone: an open alarm is cleared, and all is forgotten."""
+        if self.raised:
+            yield Change(What.CLEARED, subject, now_ns, self.since_ns, self.value)
+        self.holds = self.raised = self.counts = False
+        self.keys, self.recent = {}, deque()
 
     def kept(self) -> dict[str, Any]:
         """All of it as JSON can carry it."""

@@ -14,11 +14,14 @@ import numpy as np
 import structlog
 
 from alarms.book import Book
+from alarms.calendar import Calendar
 from alarms.engine import Engine
 from alarms.metrics import AlarmMetrics
+from alarms.rules import Rules
 from alarms.silence import Silence
 from alarms.standing import Change, Standing, Subject
-from devices.alarms import UPLINK, Severity
+from alarms.windows import Windows
+from devices.alarms import Severity
 from devices.columns import Batch, SeriesKey
 from devices.errors import StoreError
 from devices.inventory import Inventory
@@ -88,6 +91,8 @@ class AlarmWorker:
         book: Book,
         logs: Callable[[], Sequence[WriteLog]],
         *,
+        rules: Rules | None = None,
+        calendar: Calendar | None = None,
         metrics: AlarmMetrics | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -99,6 +104,8 @@ class AlarmWorker:
             raw: holds readings.
             book: keeps the alarms.
             logs: say what was written, to the reader `READER`.
+            rules: the rules in force; as declared where None.
+            calendar: says when to be quiet; never where None.
             metrics: are told what was done.
             clock: the present, in ns.
         """
@@ -110,7 +117,9 @@ class AlarmWorker:
         self._logs = logs
         self._clock = clock
         self._tables = {table.measurement: table for kind in kinds.values() for table in kind.tables.values()}
-        self._rules = {(kind.name, rule.name): rule for kind in kinds.values() for rule in kind.rules}
+        self._rules = Rules(kinds) if rules is None else rules
+        self._calendar = calendar
+        self._windows = Windows()
         self._state: _State | None = None
         self._joined: dict[int, float] = {}
 
@@ -147,6 +156,8 @@ class AlarmWorker:
         taken = [each.marks(limit=_MARKS) for each in logs]
         before = {subject: each.kept() for subject, each in state.standings()}
         seen: dict[tuple[str, SeriesKey], int] = {}
+        if self._calendar is not None:
+            self._windows.replace(self._calendar.since(self._clock() - _OLDEST_NS))
         changes: list[Change] = []
         for kind, batches in self._written([mark for each in taken for mark in each], state):
             fresh = [self._fresh(batch, state, seen) for batch in batches]
@@ -167,12 +178,22 @@ class AlarmWorker:
     def _begun(self) -> _State:
         """Where it stood, and the last rows of every device."""
         standings = self._book.standings()
-        silence = Silence(self._kinds, self._inventory, standings)
+        gone = {subject: each for subject, each in standings.items() if not self._is_known(subject)}
+        changes = [change for subject, each in gone.items() for change in each.drop(subject, self._clock())]
+        if gone:
+            self._book.write([(each, Severity.WARNING) for each in changes], gone, {})
+        silence = Silence(self._kinds, self._inventory, standings, self._rules, self._windows)
         since_ns = max(self._clock() - 90 * 86_400 * 1_000_000_000, 0)
         for kind in self._kinds.values():
             silence.feed(self._raw.latest(kind.tables[name], since_ns=since_ns) for name in (STATUS, TELEMETRY))
-        engines = {kind.name: Engine(kind, standings) for kind in self._kinds.values()}
+        engines = {kind.name: Engine(kind, standings, self._rules, self._windows) for kind in self._kinds.values()}
         return _State(engines, silence, self._book.seen())
+
+    def _is_known(self, subject: Subject) -> bool:
+        """Whether there is still such a rule, and what it is about."""
+        compound, device = self._inventory.compounds.get(subject.compound), self._inventory.devices.get(subject.device)
+        there = compound is not None if not subject.kind else device is not None and device.kind == subject.kind
+        return there and self._rules.is_declared(subject.kind, subject.rule)
 
     def _join(self, logs: Iterable[WriteLog]) -> None:
         now_s = time.monotonic()
@@ -256,7 +277,8 @@ class AlarmWorker:
             log.info("alarm", what=str(each.what), value=each.value, **about)
 
     def _severity(self, subject: Subject) -> Severity:
-        return UPLINK.severity if not subject.kind else self._rules[subject.kind, subject.rule].severity
+        rule = self._rules.of(subject.kind, subject.rule, subject.compound, subject.device)
+        return Severity.WARNING if rule is None else rule.severity
 
 
 def _essence(kept: dict[str, Any] | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from alarms.book import Book
+from alarms.calendar import Calendar
 from api import problems
 from api.auth import Guard
 from api.headers import SecurityHeaders
@@ -42,6 +43,7 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
     ledger: Ledger | None = None,
     rolled: Store | None = None,
     alarms: Book | None = None,
+    calendar: Calendar | None = None,
     clock: Clock = time.time_ns,
 ) -> FastAPI:
     """Build the application.
@@ -55,6 +57,7 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
         ledger: reads the ledger; None where it is out of reach.
         rolled: where the rollups are; None where there are none. It stays the caller's to close.
         alarms: the book of alarms; None where it is out of reach.
+        calendar: the calendar of maintenance; None where it is out of reach.
         clock: the present, in nanoseconds since the epoch.
 
     Returns:
@@ -62,7 +65,7 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
     """
     service = Service(
         options, inventory, kinds, store, ingest_health=ingest_health, ledger=ledger, rolled=rolled, alarms=alarms,
-        clock=clock,
+        calendar=calendar, clock=clock,
     )  # fmt: skip
     app = FastAPI(
         title="Courtyard",

@@ -14,6 +14,7 @@ from api.auth import Guard
 from api.export import File
 from api.files import Format
 from api.ledger import LedgerAnswer
+from api.maintenance import NewWindow, WindowList, WindowModel
 from api.metrics import CONTENT_TYPE, Metrics
 from api.models import (
     CompoundDetail,
@@ -41,7 +42,7 @@ from api.service import Service
 from devices.statistics import Group
 
 JSON = "application/json"
-_Number = Annotated[int, Path(ge=1, le=2**62, description="Number of an alarm")]
+_Number = Annotated[int, Path(ge=1, le=2**62, description="Its number")]
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The file",
@@ -160,6 +161,22 @@ def alarms_router(service: Service, guard: Guard) -> APIRouter:
     def acknowledge_alarm(alarm: _Number, said: Acknowledgement) -> Response:
         """Take an alarm on. Of two at once one does; the other is told who did (409)."""
         return _json(service.alarms.acknowledge(alarm, said))
+
+    @router.get("/v1/maintenance", response_model=WindowList)
+    def list_maintenance(_: Annotated[NoParams, Query()]) -> Response:
+        """The maintenance windows that are not over."""
+        return _json(service.maintenance.list())
+
+    @router.post("/v1/maintenance", response_model=WindowModel)
+    def add_maintenance(wanted: NewWindow) -> Response:
+        """Make a maintenance window: meanwhile nothing is raised about the compound, or the device."""
+        return _json(service.maintenance.add(wanted))
+
+    @router.delete("/v1/maintenance/{window}", status_code=204, response_class=Response)
+    def end_maintenance(window: _Number) -> Response:
+        """End a maintenance window. What holds by then is raised."""
+        service.maintenance.remove(window)
+        return Response(status_code=204)
 
     return router
 

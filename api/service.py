@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import structlog
 
 from alarms.book import Book
+from alarms.calendar import Calendar
 from api import catalogue, export_readings, export_statistics, inventory, readings, statistics
 from api.alarms import Alarms
 from api.answers import FleetAnswer, ReadingsAnswer, StatisticsAnswer
@@ -19,6 +20,7 @@ from api.export_statistics import StatisticsExport
 from api.held import Held
 from api.inventory import DevicesQuestion
 from api.ledger import Ledger, LedgerAnswer
+from api.maintenance import Maintenance
 from api.models import (
     CompoundDetail,
     CompoundList,
@@ -52,6 +54,7 @@ class Service:
 
     Attributes:
         alarms: answers those about alarms.
+        maintenance: answers those about maintenance.
     """
 
     def __init__(  # noqa: PLR0913  (it is given all it works on)
@@ -65,6 +68,7 @@ class Service:
         ledger: Ledger | None = None,
         rolled: Store | None = None,
         alarms: Book | None = None,
+        calendar: Calendar | None = None,
         clock: Clock = time.time_ns,
     ) -> None:
         """Answer from `store` and the declarations.
@@ -78,6 +82,7 @@ class Service:
             ledger: reads the ledger; None where it is out of reach.
             rolled: where the rollups are; None where there are none.
             alarms: the book of alarms; None where it is out of reach.
+            calendar: the calendar of maintenance; None where it is out of reach.
             clock: the present.
         """
         self._context = Context(
@@ -89,6 +94,7 @@ class Service:
             clock=clock,
         )
         self.alarms = Alarms(self._context, alarms)
+        self.maintenance = Maintenance(self._context, calendar)
         self._ingest_health = ingest_health
         self._ledger = ledger
         self._heavy = threading.BoundedSemaphore(options.heavy_at_once)

@@ -8,6 +8,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from alarms.book import Book
+from alarms.calendar import Calendar
 from alarms.metrics import AlarmMetrics
 from alarms.worker import READER, AlarmWorker
 from courtyard import wiring
@@ -49,13 +50,24 @@ class AlarmPart:
             registry: where its metrics are registered; nowhere where None.
 
         Raises:
+            SettingsError: the file of alarm rules is wrong.
             WriteLogError: the logs cannot be opened, or another worker runs.
         """
         self.failure: str | None = None
         self._asked = threading.Event()
         self._thread: threading.Thread | None = None
+        rules = wiring.alarm_rules(settings, known, inventory)
         self._logs = wiring.open_logs(settings, reader=READER)
-        self.worker = AlarmWorker(known, inventory, raw, Book(database), self._logs, metrics=AlarmMetrics(registry))
+        self.worker = AlarmWorker(
+            known,
+            inventory,
+            raw,
+            Book(database),
+            self._logs,
+            rules=rules,
+            calendar=Calendar(database),
+            metrics=AlarmMetrics(registry),
+        )
 
     def start(self) -> None:
         """Work in a thread."""

@@ -64,6 +64,7 @@ def ingest(settings: Settings, stopped: Stopped, worker: Worker | None = None) -
 def api(settings: Settings, stopped: Stopped) -> int:
     """Run the API alone; the exit status."""
     from alarms.book import Book  # noqa: PLC0415  (ingest alone does without)
+    from alarms.calendar import Calendar  # noqa: PLC0415  (ingest alone does without)
     from api.app import create_app  # noqa: PLC0415  (ingest alone does without)
     from courtyard.ledger import ledger_reader  # noqa: PLC0415  (ingest alone does without)
     from courtyard.server import ApiServer  # noqa: PLC0415  (ingest alone does without)
@@ -84,6 +85,7 @@ def api(settings: Settings, stopped: Stopped) -> int:
             ledger=ledger_reader(settings, known),
             rolled=rolled,
             alarms=Book(database),
+            calendar=Calendar(database),
         )
         server = ApiServer(app, settings.api_host, settings.api_port)
         server.start()

@@ -7,6 +7,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from alarms.book import Book
+from alarms.calendar import Calendar
 from api.app import create_app
 from api.service import Service
 from courtyard.alarms import AlarmPart
@@ -74,6 +75,7 @@ class Runner:
             ledger=ledger_reader(settings, known),
             rolled=rolled,
             alarms=Book(database),
+            calendar=Calendar(database),
         )
         self.service: Service = app.state.service
         self.api = ApiServer(app, settings.api_host, settings.api_port)

@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     rollups_metrics_port: Port = Field(9200, description="port of the metrics of the rollup worker")
     alarms_metrics_port: Port = Field(9300, description="port of the metrics of the alarm worker")
 
+    alarm_rules: Path | None = Field(None, description="file that overrides alarm rules for compounds and devices")
+
     records_url: str | None = Field(
         None, description="the database of alarms, as SQLAlchemy writes it; records.db in the data folder if not set"
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alarms.rules import Rules, parse
 from api.options import ApiOptions
 from courtyard.settings import Settings, read_token
 from devices.errors import InventoryError, SettingsError
@@ -71,6 +72,21 @@ def open_rollups(settings: Settings, known: Registry) -> Store:
         make_data_dir(settings)
         return DuckStore(settings.data_dir / "rollups.duckdb", rollup_tables(known))
     return _influx(settings, rollups_bucket(settings.influx_bucket))
+
+
+def alarm_rules(settings: Settings, known: Mapping[str, Kind], inventory: Inventory) -> Rules:
+    """The alarm rules in force.
+
+    Raises:
+        SettingsError: their file cannot be read, or is wrong.
+    """
+    if settings.alarm_rules is None:
+        return Rules(known)
+    try:
+        text = settings.alarm_rules.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"COURTYARD_ALARM_RULES: {settings.alarm_rules} cannot be read: {exc}") from exc
+    return Rules(known, parse(text, known, inventory))
 
 
 def open_records(settings: Settings) -> "Database":

@@ -29,6 +29,19 @@ ALARMS = Table(
     Index("alarms_by_compound", "compound", "raised_ns"),
 )
 
+MAINTENANCE = Table(
+    "maintenance",
+    METADATA,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("compound", String(64), nullable=False),
+    Column("device", String(64), nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("stop_ns", BigInteger, nullable=False),
+    Column("by", String(64), nullable=False),
+    Column("note", Text, nullable=False),
+    Index("maintenance_by_time", "stop_ns"),
+)
+
 STANDINGS = Table(
     "standings",
     METADATA,

@@ -10,7 +10,9 @@ import pytest
 
 from alarms.alarm import Open, Wanted
 from alarms.book import Book
-from alarms.errors import AcknowledgedError, UnknownAlarmError
+from alarms.calendar import Calendar
+from alarms.errors import AcknowledgedError, UnknownAlarmError, UnknownWindowError
+from alarms.windows import Window
 from alarms.worker import READER, AlarmWorker
 from devices.columns import Batch, Coded, Column
 from devices.inventory import Inventory
@@ -222,3 +224,45 @@ def test_records_that_are_away_are_told(tmp_path: Path) -> None:
         other.migrate()
     for each in (database, other):
         each.close()
+
+
+def test_what_is_gone_from_the_inventory_has_no_alarm(street: Street, inventory: Inventory) -> None:
+    worker = street.worker()
+    street.pass_by(HOUR_MS)
+    street.take([changed(street, "bin", full)])
+    street.now_ns += S
+    while worker.turn():
+        pass
+    assert [each for each in street.alarms(Open.OPEN) if "-bin-" in each[1]]
+    street.inventory = selected(inventory, "shuichang", "")
+    street.worker().turn()
+    assert not [each for each in street.alarms(Open.OPEN) if "-bin-" in each[1]]
+    assert street.book.standings().keys() == {each for each in street.book.standings() if each.compound == "shuichang"}
+
+
+def test_in_a_window_nothing_is_raised(street: Street) -> None:
+    calendar = Calendar(street.database)
+    made = calendar.add(
+        Window(id=0, compound="jingyuan", device="jingyuan-bin-01", start_ns=0, stop_ns=2**62, by="Li", note="")
+    )
+    assert calendar.since(street.now_ns) == [made]
+    worker = AlarmWorker(
+        street.registry,
+        street.inventory,
+        street.store,
+        street.book,
+        lambda: [street.reader],
+        calendar=calendar,
+        clock=lambda: street.now_ns,
+    )
+    street.pass_by(HOUR_MS)
+    street.take([changed(street, "bin", full)])
+    street.now_ns += S
+    while worker.turn():
+        pass
+    assert not [each for each in street.alarms(Open.OPEN) if each[1] == "jingyuan-bin-01"]
+    calendar.remove(made.id)
+    with pytest.raises(UnknownWindowError):
+        calendar.remove(made.id)
+    worker.turn()
+    assert len([each for each in street.alarms(Open.OPEN) if each[:2] == ("full", "jingyuan-bin-01")]) == 4
