@@ -1,7 +1,9 @@
 """Alarms as they are asked for and told."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Self
 
 from devices.alarms import Severity
 
@@ -52,6 +54,14 @@ class Alarm:
     acknowledged_ns: int | None
     acknowledged_by: str | None
     note: str | None
+
+    @classmethod
+    def of(cls, row: Mapping[Any, Any]) -> Self:
+        """The alarm of a row of the records."""
+        return cls(
+            **{name: row[name] for name in cls.__dataclass_fields__ if name != "severity"},
+            severity=Severity(row["severity"]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,7 +21,9 @@ from sqlalchemy import (
 
 from alarms.alarm import SEVERITIES, Alarm, Open, Summary, Wanted
 from alarms.errors import AcknowledgedError, UnknownAlarmError
+from alarms.outbox import put
 from alarms.standing import Change, Standing, Subject, What
+from alarms.targets import Target
 from devices.alarms import Severity
 from devices.columns import SeriesKey
 from records.database import Database
@@ -55,6 +57,9 @@ class Book:
         changes: Sequence[tuple[Change, Severity]],
         standings: Mapping[Subject, Standing],
         seen: Mapping[tuple[str, SeriesKey], int],
+        *,
+        targets: Sequence[Target] = (),
+        now_ns: int = 0,
     ) -> None:
         """Write what has changed, all or nothing.
 
@@ -62,13 +67,20 @@ class Book:
             changes: alarms raised and cleared, in order.
             standings: where rules stand now; what is idle is let go of.
             seen: as `seen` gives it.
+            targets: who may want to be told of the changes.
+            now_ns: the present.
 
         Raises:
             RecordsError: nothing was written.
         """
         with self._database.begin() as connection:
             for change, severity in changes:
-                _apply(connection, change, severity)
+                number = _apply(connection, change, severity)
+                if number is not None:
+                    wanting = [
+                        each.name for each in targets if each.wants(change.what, severity, change.subject.compound)
+                    ]
+                    put(connection, wanting, number, change.what, now_ns)
             _replace(
                 connection,
                 STANDINGS,
@@ -100,7 +112,7 @@ class Book:
                 .mappings()
                 .all()
             )
-        return total, [_alarm(row) for row in rows]
+        return total, [Alarm.of(row) for row in rows]
 
     def get(self, number: int) -> Alarm:
         """One alarm; raises `UnknownAlarmError` and `RecordsError`."""
@@ -155,23 +167,21 @@ class Book:
         )
 
 
-def _apply(connection: Connection, change: Change, severity: Severity) -> None:
+def _apply(connection: Connection, change: Change, severity: Severity) -> int | None:
+    """Raise or clear an alarm; its number, or None where none was open."""
     key = "/".join(change.subject)
     if change.what is What.CLEARED:
-        connection.execute(
-            update(ALARMS).where(ALARMS.c.open_key == key).values(cleared_ns=change.at_ns, open_key=None)
-        )
-        return
-    connection.execute(
-        insert(ALARMS).values(
-            **change.subject._asdict(),
-            severity=str(severity),
-            value=change.value[:_VALUE_CHARS],
-            since_ns=change.since_ns,
-            raised_ns=change.at_ns,
-            open_key=key,
-        )
+        closed = update(ALARMS).where(ALARMS.c.open_key == key).values(cleared_ns=change.at_ns, open_key=None)
+        return connection.execute(closed.returning(ALARMS.c.id)).scalar_one_or_none()
+    opened = insert(ALARMS).values(
+        **change.subject._asdict(),
+        severity=str(severity),
+        value=change.value[:_VALUE_CHARS],
+        since_ns=change.since_ns,
+        raised_ns=change.at_ns,
+        open_key=key,
     )
+    return int(connection.execute(opened.returning(ALARMS.c.id)).scalar_one())
 
 
 def _replace(
@@ -207,9 +217,4 @@ def _get(connection: Connection, number: int) -> Alarm:
     row = connection.execute(select(ALARMS).where(ALARMS.c.id == number)).mappings().one_or_none()
     if row is None:
         raise UnknownAlarmError(f"there is no alarm {number}; /v1/alarms lists them")
-    return _alarm(row)
-
-
-def _alarm(row: Mapping[Any, Any]) -> Alarm:
-    fields = {name: row[name] for name in Alarm.__dataclass_fields__}
-    return Alarm(**{**fields, "severity": Severity(fields["severity"])})
+    return Alarm.of(row)

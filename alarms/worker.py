@@ -20,6 +20,7 @@ from alarms.metrics import AlarmMetrics
 from alarms.rules import Rules
 from alarms.silence import Silence
 from alarms.standing import Change, Standing, Subject
+from alarms.targets import Target
 from alarms.windows import Windows
 from devices.alarms import Severity
 from devices.columns import Batch, SeriesKey
@@ -93,6 +94,7 @@ class AlarmWorker:
         *,
         rules: Rules | None = None,
         calendar: Calendar | None = None,
+        targets: Sequence[Target] = (),
         metrics: AlarmMetrics | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -106,6 +108,7 @@ class AlarmWorker:
             logs: say what was written, to the reader `READER`.
             rules: the rules in force; as declared where None.
             calendar: says when to be quiet; never where None.
+            targets: who is told of alarms.
             metrics: are told what was done.
             clock: the present, in ns.
         """
@@ -119,6 +122,7 @@ class AlarmWorker:
         self._tables = {table.measurement: table for kind in kinds.values() for table in kind.tables.values()}
         self._rules = Rules(kinds) if rules is None else rules
         self._calendar = calendar
+        self._targets = targets
         self._windows = Windows()
         self._state: _State | None = None
         self._joined: dict[int, float] = {}
@@ -270,7 +274,7 @@ class AlarmWorker:
         }
         if not (changes or changed or seen):
             return
-        self._book.write(changes, changed, seen)
+        self._book.write(changes, changed, seen, targets=self._targets, now_ns=self._clock())
         state.note(seen)
         for each, _ in changes:
             about = {name: text for name, text in each.subject._asdict().items() if text}

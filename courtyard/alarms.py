@@ -9,16 +9,29 @@ from prometheus_client import CollectorRegistry
 
 from alarms.book import Book
 from alarms.calendar import Calendar
+from alarms.messages import Composer
 from alarms.metrics import AlarmMetrics
+from alarms.outbox import Outbox
+from alarms.post import post_to
+from alarms.sender import Sender
 from alarms.worker import READER, AlarmWorker
 from courtyard import wiring
 from courtyard.settings import Settings
+from devices.errors import CourtyardError
 from devices.inventory import Inventory
 from devices.kind import Kind
 from records.database import Database
 from store.protocol import Store
 
+_END_S = 20.0
+_WATCH_S = 1.0
 _LOG = structlog.get_logger(__name__)
+
+
+class AlarmsDiedError(CourtyardError):
+    """A thread of the alarms has died; the log says how."""
+
+    code = "alarms_died"
 
 
 class AlarmPart:
@@ -50,13 +63,16 @@ class AlarmPart:
             registry: where its metrics are registered; nowhere where None.
 
         Raises:
-            SettingsError: the file of alarm rules is wrong.
+            SettingsError: the file of alarm rules or that of targets is wrong.
             WriteLogError: the logs cannot be opened, or another worker runs.
         """
         self.failure: str | None = None
         self._asked = threading.Event()
-        self._thread: threading.Thread | None = None
         rules = wiring.alarm_rules(settings, known, inventory)
+        targets = wiring.alarm_targets(settings, inventory)
+        outbox, composer = Outbox(database), Composer(known, inventory)
+        self._senders = [(each.name, Sender(each, outbox, composer, post_to(each))) for each in targets]
+        self._threads: list[threading.Thread] = []
         self._logs = wiring.open_logs(settings, reader=READER)
         self.worker = AlarmWorker(
             known,
@@ -66,27 +82,38 @@ class AlarmPart:
             self._logs,
             rules=rules,
             calendar=Calendar(database),
+            targets=targets,
             metrics=AlarmMetrics(registry),
         )
 
     def start(self) -> None:
-        """Work in a thread."""
-        self._thread = threading.Thread(target=self._guarded, name="alarms", daemon=True)
-        self._thread.start()
+        """Work in threads: one follows what is written, and one sends to each target."""
+        self._begin("alarms", self.worker.run)
+        self.start_senders()
+
+    def start_senders(self) -> None:
+        """Send to each target, in a thread each."""
+        for name, sender in self._senders:
+            self._begin(f"alarms-{name}", sender.run)
 
     def stop(self) -> None:
-        """End the thread, and let go of the logs."""
+        """End the threads, and let go of the logs."""
         self._asked.set()
-        if self._thread is not None:
-            self._thread.join()
+        for each in self._threads:
+            each.join(_END_S)  # a target may take its time
         self._logs.close()
 
-    def _guarded(self) -> None:
+    def _begin(self, name: str, run: Callable[[Callable[[float], bool]], None]) -> None:
+        thread = threading.Thread(target=self._guarded, args=(name, run), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _guarded(self, name: str, run: Callable[[Callable[[float], bool]], None]) -> None:
         try:
-            self.worker.run(self._asked.wait)
+            run(self._asked.wait)
         except Exception as exc:  # noqa: BLE001  (whatever it is: it ends this thread, and must be seen)
-            self.failure = f"the alarm worker died: {type(exc).__name__}: {exc}"
-            _LOG.critical("the alarm worker died; restart it", exc_info=True)
+            self.failure = f"{name} died: {type(exc).__name__}: {exc}"
+            _LOG.critical("a part of the alarms died; restart it", part=name, exc_info=True)
 
 
 def run(settings: Settings, stopped: Callable[[float], bool]) -> None:
@@ -112,4 +139,7 @@ def run(settings: Settings, stopped: Callable[[float], bool]) -> None:
         metrics = serve_metrics(settings.alarms_metrics_port, registry, host=settings.metrics_host)
         stack.callback(metrics.close)
         _LOG.info("up", store=settings.store)
-        part.worker.run(stopped)
+        part.start()
+        while not stopped(_WATCH_S):
+            if part.failure is not None:
+                raise AlarmsDiedError(part.failure)

@@ -61,6 +61,8 @@ class Settings(BaseSettings):
 
     alarm_rules: Path | None = Field(None, description="file that overrides alarm rules for compounds and devices")
 
+    alarm_targets: Path | None = Field(None, description="file that says who is told of alarms, and how")
+
     records_url: str | None = Field(
         None, description="the database of alarms, as SQLAlchemy writes it; records.db in the data folder if not set"
     )

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alarms.rules import Rules, parse
+from alarms.rules import Rules
+from alarms.rules import parse as parse_rules
+from alarms.targets import Target
+from alarms.targets import parse as parse_targets
 from api.options import ApiOptions
 from courtyard.settings import Settings, read_token
 from devices.errors import InventoryError, SettingsError
@@ -82,11 +85,25 @@ def alarm_rules(settings: Settings, known: Mapping[str, Kind], inventory: Invent
     """
     if settings.alarm_rules is None:
         return Rules(known)
+    return Rules(known, parse_rules(_text("COURTYARD_ALARM_RULES", settings.alarm_rules), known, inventory))
+
+
+def alarm_targets(settings: Settings, inventory: Inventory) -> tuple[Target, ...]:
+    """Who is told of alarms.
+
+    Raises:
+        SettingsError: the file that says so cannot be read, or is wrong.
+    """
+    if settings.alarm_targets is None:
+        return ()
+    return parse_targets(_text("COURTYARD_ALARM_TARGETS", settings.alarm_targets), inventory)
+
+
+def _text(setting: str, path: Path) -> str:
     try:
-        text = settings.alarm_rules.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"COURTYARD_ALARM_RULES: {settings.alarm_rules} cannot be read: {exc}") from exc
-    return Rules(known, parse(text, known, inventory))
+        raise SettingsError(f"{setting}: {path} cannot be read: {exc}") from exc
 
 
 def open_records(settings: Settings) -> "Database":

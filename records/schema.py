@@ -1,6 +1,6 @@
 """The tables of records. What changes here needs a migration beside it (`records/migrations/versions`)."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
 METADATA = MetaData()
 
@@ -40,6 +40,21 @@ MAINTENANCE = Table(
     Column("by", String(64), nullable=False),
     Column("note", Text, nullable=False),
     Index("maintenance_by_time", "stop_ns"),
+)
+
+NOTICES = Table(
+    "notices",
+    METADATA,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("target", String(64), nullable=False),
+    Column("alarm", BigInteger, ForeignKey("alarms.id"), nullable=False),
+    Column("what", String(16), nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_ns", BigInteger, nullable=False),
+    Column("sent_ns", BigInteger),
+    Column("given_up_ns", BigInteger),
+    Index("notices_waiting", "target", "sent_ns", "given_up_ns", "next_ns"),
 )
 
 STANDINGS = Table(

@@ -160,13 +160,13 @@ def dying(street: Street, where: int) -> Iterator[None]:
     """The worker dies before its first write, after it, or not at all."""
     write = street.book.write
 
-    def first(*args: object) -> None:
+    def first(*args: object, **more: object) -> None:
         if where == 1:
-            write(*args)  # type: ignore[arg-type]
+            write(*args, **more)  # type: ignore[arg-type]
         raise RuntimeError("killed")
 
     if where < 2:
-        street.book.write = first  # type: ignore[method-assign, assignment]  # a stand-in that may take anything
+        street.book.write = first  # type: ignore[method-assign]  # a stand-in that may take anything
     try:
         yield
     except RuntimeError:

@@ -8,7 +8,10 @@ from typing import Any
 from tests.pipeline.programs import KEY, ROOT, environment, eventually, finish, get, running
 from tests.services import Mosquitto, free_port
 
-_PACKAGES = ("aggregate", "api", "courtyard", "devices", "ingest", "mqtt", "rollups", "scoring", "simulators", "store")
+_PACKAGES = (
+    "aggregate", "alarms", "api", "courtyard", "devices", "ingest", "mqtt", "records", "rollups", "scoring",
+    "simulators", "store",
+)  # fmt: skip
 _KIND = '''
 """Street lamps: lit or not, and the energy they take."""
 
