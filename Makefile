@@ -1,6 +1,6 @@
 # A thin index: what the targets do stands in scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check stack services chaos score bench bench-ingest bench-core bench-rollups bench-read dashboards requirements clean
+.PHONY: help demo test check stack services chaos score bench bench-ingest bench-core bench-rollups bench-read bench-alarms dashboards requirements clean
 
 PY := .venv/bin/python
 
@@ -52,6 +52,10 @@ bench-rollups: ## a year of rollups, flat queries, late readings, and Flux over 
 bench-read: ## InfluxDB to columns beside the client's query_data_frame
 	@scripts/setup --dev
 	@$(PY) -m benchmarks.read $(ARGS)
+
+bench-alarms: ## how soon an alarm follows a reading, beside 5,000 readings a second
+	@scripts/setup --dev
+	@$(PY) -m benchmarks.alarms $(ARGS)
 
 dashboards: ## build grafana/dashboards/*.json from their code
 	@scripts/setup --dev
