@@ -38,6 +38,8 @@ class Alarm:
         acknowledged_ns: when somebody took it on; None where nobody has.
         acknowledged_by: who.
         note: what they wrote.
+        snoozed_until_ns: until then nobody is told of it; None where nobody has snoozed it.
+        snoozed_by: who has.
     """
 
     id: int
@@ -54,6 +56,13 @@ class Alarm:
     acknowledged_ns: int | None
     acknowledged_by: str | None
     note: str | None
+    snoozed_until_ns: int | None
+    snoozed_by: str | None
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether nobody need be told of it any more: it is cleared, or somebody has it."""
+        return self.cleared_ns is not None or self.acknowledged_ns is not None
 
     @classmethod
     def of(cls, row: Mapping[Any, Any]) -> Self:

@@ -77,9 +77,7 @@ class Book:
             for change, severity in changes:
                 number = _apply(connection, change, severity)
                 if number is not None:
-                    wanting = [
-                        each.name for each in targets if each.wants(change.what, severity, change.subject.compound)
-                    ]
+                    wanting = [each for each in targets if each.wants(change.what, severity, change.subject.compound)]
                     put(connection, wanting, number, change.what, now_ns)
             _replace(
                 connection,
@@ -145,6 +143,27 @@ class Book:
             if not done.rowcount:
                 raise AcknowledgedError(f"alarm {number} was acknowledged by {alarm.acknowledged_by} already")
             return alarm
+
+    def snooze(self, number: int, *, by: str, until_ns: int) -> Alarm:
+        """Have nobody told of an alarm for a while; the last call counts.
+
+        Args:
+            number: the alarm's.
+            by: who does.
+            until_ns: until when.
+
+        Returns:
+            The alarm.
+
+        Raises:
+            UnknownAlarmError: there is none.
+            RecordsError: the records cannot be written.
+        """
+        with self._database.begin() as connection:
+            connection.execute(
+                update(ALARMS).where(ALARMS.c.id == number).values(snoozed_until_ns=until_ns, snoozed_by=by)
+            )
+            return _get(connection, number)
 
     def summary(self, wanted: Wanted) -> Summary:
         """How the alarms that match fared; raises `RecordsError`."""

@@ -1,12 +1,13 @@
 """The outbox: who has yet to be told of which alarm, in the records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, distinct, func, insert, select, update
 
 from alarms.alarm import Alarm
 from alarms.standing import What
+from alarms.targets import Target
 from records.database import Database
 from records.schema import ALARMS, NOTICES
 
@@ -64,6 +65,12 @@ class Outbox:
         """They were sent, in one message; raises `RecordsError`."""
         self._note(notices, sent_ns=now_ns)
 
+    def again(self, target: str, notices: Sequence[Notice], next_ns: int) -> None:
+        """Tell of the same alarms once more, later; raises `RecordsError`."""
+        with self._database.begin() as connection:
+            for each in notices:
+                _insert(connection, {target: next_ns}, each.alarm.id, each.what)
+
     def later(self, notices: Sequence[Notice], next_ns: int) -> None:
         """They could not be sent, and are to be tried again; raises `RecordsError`."""
         with self._database.begin() as connection:
@@ -82,11 +89,25 @@ class Outbox:
             connection.execute(update(NOTICES).where(NOTICES.c.id.in_([each.id for each in notices])).values(**values))
 
 
-def put(connection: Connection, targets: Sequence[str], alarm: int, what: What, now_ns: int) -> None:
-    """Have targets told of an alarm."""
-    rows = [
-        {"target": each, "alarm": alarm, "what": str(what), "created_ns": now_ns, "tries": 0, "next_ns": now_ns}
+def put(connection: Connection, targets: Sequence[Target], alarm: int, what: What, now_ns: int) -> None:
+    """Have targets told that an alarm was raised or cleared.
+
+    A target that is told of an alarm only after a while is told that it was cleared if it was told of it.
+    """
+    told = select(NOTICES.c.target).where(NOTICES.c.alarm == alarm, NOTICES.c.sent_ns.is_not(None))
+    knowing = set(connection.execute(told).scalars()) if what is What.CLEARED else set()
+    due = {
+        each.name: now_ns + (round(each.after_s * 1e9) if what is What.RAISED else 0)
         for each in targets
+        if what is What.RAISED or not each.after_s or each.name in knowing
+    }
+    _insert(connection, due, alarm, what)
+
+
+def _insert(connection: Connection, due: Mapping[str, int], alarm: int, what: What) -> None:
+    rows = [
+        {"target": name, "alarm": alarm, "what": str(what), "created_ns": due_ns, "tries": 0, "next_ns": due_ns}
+        for name, due_ns in due.items()
     ]
     if rows:
         connection.execute(insert(NOTICES), rows)

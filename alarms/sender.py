@@ -55,12 +55,19 @@ class Sender:
             RecordsError: the outbox cannot be read or written. What was sent by then may be sent once more.
         """
         target, now_ns = self._target, self._clock()
-        notices = self._due(self._outbox.waiting(target.name, now_ns), now_ns)
+        waiting = self._outbox.waiting(target.name, now_ns)
+        needless = [each for each in waiting if self._is_needless(each)]
+        if needless:
+            self._outbox.give_up(needless, now_ns)
+        notices = self._due([each for each in waiting if each not in needless and not _snoozed(each, now_ns)], now_ns)
         if not notices or self._outbox.messages_since(target.name, now_ns - _HOUR_NS) >= target.most_per_hour:
             return False
         title, body = self._composer.compose(target, notices)
         if self._post(title, body):
             self._outbox.sent(notices, self._clock())
+            open_ = [each for each in notices if each.what is What.RAISED and not each.alarm.is_taken]
+            if target.repeat_s is not None and open_:
+                self._outbox.again(target.name, open_, now_ns + round(target.repeat_s * 1e9))
             return True
         hopeless = [each for each in notices if each.tries >= _GIVE_UP_TRIES]
         if hopeless:
@@ -71,6 +78,11 @@ class Sender:
         self._outbox.later(notices, now_ns + round(wait_s * 1e9))
         return False
 
+    def _is_needless(self, notice: Notice) -> bool:
+        """Whether what it tells is no news any more, to one who is told late or again."""
+        told_late = self._target.after_s > 0 or self._target.repeat_s is not None
+        return told_late and notice.what is What.RAISED and notice.alarm.is_taken
+
     def _due(self, waiting: Sequence[Notice], now_ns: int) -> Sequence[Notice]:
         """What to send now: all that waits, once the oldest has for long enough or something critical is raised."""
         urgent = [each for each in waiting if each.what is What.RAISED and each.alarm.severity is Severity.CRITICAL]
@@ -78,3 +90,8 @@ class Sender:
             return urgent
         ready = waiting and waiting[0].created_ns + self._target.digest_s * 1e9 <= now_ns
         return waiting if ready or urgent else []
+
+
+def _snoozed(notice: Notice, now_ns: int) -> bool:
+    until_ns = notice.alarm.snoozed_until_ns
+    return notice.what is What.RAISED and until_ns is not None and until_ns > now_ns

@@ -50,6 +50,8 @@ class Target(BaseModel):
         cleared: whether it is told of what is cleared too.
         digest_s: for how long alarms are gathered into one message, in seconds; a critical one waits for no others.
         most_per_hour: the most messages in an hour; what is more waits, and comes in one.
+        after_s: it is told of an alarm only if that is still open so long after, and nobody has acknowledged it.
+        repeat_s: it is told again and again, so far apart, until the alarm is cleared or acknowledged; None for once.
         quiet: from when to when only critical ones are told, by the clock of `timezone`.
         timezone: whose clock.
         language: of the messages.
@@ -64,6 +66,8 @@ class Target(BaseModel):
     cleared: bool = True
     digest_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 30.0
     most_per_hour: Annotated[int, Field(ge=1, le=3600)] = 30
+    after_s: Annotated[float, Field(ge=0, le=604_800, allow_inf_nan=False)] = 0.0
+    repeat_s: Annotated[float, Field(ge=60, le=604_800, allow_inf_nan=False)] | None = None
     quiet: Annotated[str, StringConstraints(pattern=f"^{_QUIET.pattern}$")] | None = None
     timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
     language: Literal["zh", "en", "both"] = "both"

@@ -55,6 +55,8 @@ class AlarmModel(Model):
     acknowledged: Annotated[Time | None, Field(description="Null where nobody has taken it on")]
     acknowledged_by: str | None
     note: str | None
+    snoozed_until: Annotated[Time | None, Field(description="Until then nobody is told of it")]
+    snoozed_by: str | None
 
 
 class AlarmList(Model):
@@ -81,6 +83,13 @@ class Acknowledgement(Model):
 
     by: Annotated[str, Field(min_length=1, max_length=64, description="Who does")]
     note: Annotated[str, Field(max_length=2000, description="What they say")] = ""
+
+
+class Snooze(Model):
+    """For how long nobody is told of an alarm."""
+
+    by: Annotated[str, Field(min_length=1, max_length=64, description="Who says so")]
+    minutes: Annotated[int, Field(ge=0, le=43_200, description="From now on; 0 ends it")]
 
 
 class Alarms:
@@ -124,6 +133,11 @@ class Alarms:
     def acknowledge(self, number: int, said: Acknowledgement) -> AlarmModel:
         """Take one on; raises UnknownAlarmError, AcknowledgedError, AlarmsAwayError, RecordsError."""
         return self._model(self._book.acknowledge(number, by=said.by, note=said.note, now_ns=self._context.clock()))
+
+    def snooze(self, number: int, said: Snooze) -> AlarmModel:
+        """Have nobody told for a while; raises UnknownAlarmError, AlarmsAwayError, RecordsError."""
+        until_ns = self._context.clock() + said.minutes * 60 * NS_PER_S
+        return self._model(self._book.snooze(number, by=said.by, until_ns=until_ns))
 
     @property
     def _book(self) -> Book:
@@ -172,4 +186,6 @@ class Alarms:
             acknowledged=None if taken is None else rfc3339(taken, zone),
             acknowledged_by=alarm.acknowledged_by,
             note=alarm.note,
+            snoozed_until=None if alarm.snoozed_until_ns is None else rfc3339(alarm.snoozed_until_ns, zone),
+            snoozed_by=alarm.snoozed_by,
         )

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from api import pages
-from api.alarms import Acknowledgement, AlarmList, AlarmModel, AlarmSummary
+from api.alarms import Acknowledgement, AlarmList, AlarmModel, AlarmSummary, Snooze
 from api.answers import FleetAnswer, ReadingsAnswer, StatisticsAnswer
 from api.auth import Guard
 from api.export import File
@@ -161,6 +161,11 @@ def alarms_router(service: Service, guard: Guard) -> APIRouter:
     def acknowledge_alarm(alarm: _Number, said: Acknowledgement) -> Response:
         """Take an alarm on. Of two at once one does; the other is told who did (409)."""
         return _json(service.alarms.acknowledge(alarm, said))
+
+    @router.post("/v1/alarms/{alarm}/snooze", response_model=AlarmModel)
+    def snooze_alarm(alarm: _Number, said: Snooze) -> Response:
+        """Have nobody told of an alarm for a while. It stays open, and on every list."""
+        return _json(service.alarms.snooze(alarm, said))
 
     @router.get("/v1/maintenance", response_model=WindowList)
     def list_maintenance(_: Annotated[NoParams, Query()]) -> Response:

@@ -23,6 +23,8 @@ ALARMS = Table(
     Column("acknowledged_ns", BigInteger),
     Column("acknowledged_by", String(64)),
     Column("note", Text),
+    Column("snoozed_until_ns", BigInteger),
+    Column("snoozed_by", String(64)),
     # The subject while the alarm is open, nothing afterwards: no subject has two open alarms of one rule.
     Column("open_key", String(400), unique=True),
     Index("alarms_by_time", "raised_ns"),

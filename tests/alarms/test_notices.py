@@ -177,6 +177,47 @@ def test_a_target_that_fails_is_tried_again_later(office: Office) -> None:
     assert office.book.find(Wanted(), limit=1)[0] == 0
 
 
+def test_who_is_told_late_is_told_if_nobody_has_taken_it_on(office: Office) -> None:
+    of = target(digest_s=0, after_s=600, language="en")
+    other = BIN._replace(part="residual")
+    office.happen((What.RAISED, BIN, Severity.MAJOR), (What.RAISED, other, Severity.MAJOR), targets=(of,))
+    taken = office.book.find(Wanted(), limit=10)[1]
+    office.book.acknowledge(next(each.id for each in taken if each.part == "kitchen"), by="Li", note="", now_ns=NOON)
+    assert not office.sender(of).turn()
+    office.now_ns += 600 * S
+    assert office.sender(of).turn()
+    ((_, body),) = office.post.taken
+    assert "residual" in body
+    assert "kitchen" not in body
+    office.happen((What.CLEARED, BIN, Severity.MAJOR), (What.CLEARED, other, Severity.MAJOR), targets=(of,))
+    assert office.sender(of).turn()
+    assert "kitchen" not in office.post.taken[-1][1]
+    assert not office.sender(of).turn()
+
+
+def test_what_nobody_takes_on_is_told_again(office: Office) -> None:
+    of = target(digest_s=0, repeat_s=900)
+    office.happen((What.RAISED, BIN, Severity.MAJOR), targets=(of,))
+    for _ in range(3):
+        assert office.sender(of).turn()
+        assert not office.sender(of).turn()
+        office.now_ns += 900 * S
+    (alarm,) = office.book.find(Wanted(), limit=10)[1]
+    office.book.acknowledge(alarm.id, by="Li", note="", now_ns=office.now_ns)
+    assert not office.sender(of).turn()
+    assert not office.outbox.waiting(of.name, office.now_ns)
+
+
+def test_of_what_is_snoozed_nobody_is_told_until_then(office: Office) -> None:
+    of = target(digest_s=0)
+    office.happen((What.RAISED, GATE, Severity.CRITICAL), targets=(of,))
+    (alarm,) = office.book.find(Wanted(), limit=10)[1]
+    office.book.snooze(alarm.id, by="Li", until_ns=office.now_ns + 60 * S)
+    assert not office.sender(of).turn()
+    office.now_ns += 60 * S
+    assert office.sender(of).turn()
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [

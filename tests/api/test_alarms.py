@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from alarms.book import Book
@@ -133,6 +134,20 @@ def test_of_many_who_acknowledge_at_once_one_does(asked: Client) -> None:
     assert (alarm["acknowledged_by"], alarm["note"]) == (winners[0], "going")
     summary = asked.get("/v1/alarms/summary").json()
     assert summary == {"raised": 4, "open": 3, "mean_acknowledge_s": 1000.0, "mean_repair_s": 3600.0}
+
+
+def test_an_alarm_is_snoozed_and_woken(asked: Client) -> None:
+    number = found(asked)[0]["id"]
+
+    def snooze(minutes: object) -> httpx.Response:
+        return asked.request("POST", f"/v1/alarms/{number}/snooze", json={"by": "Li", "minutes": minutes})
+
+    answer = snooze(90).json()
+    assert (answer["snoozed_until"], answer["snoozed_by"]) == ("2025-06-01T11:30:00+08:00", "Li")
+    assert snooze(0).json()["snoozed_until"] == "2025-06-01T10:00:00+08:00"
+    assert [snooze(wrong).status_code for wrong in (-1, 43_201, "long")] == [422] * 3
+    gone = asked.request("POST", "/v1/alarms/999/snooze", json={"by": "Li", "minutes": 1})
+    assert (gone.status_code, gone.json()["code"]) == (404, "unknown_alarm")
 
 
 @pytest.mark.parametrize("body", [{}, {"by": ""}, {"by": "x" * 65}, {"by": "x", "note": "y" * 2001}, {"by": 7}, []])
