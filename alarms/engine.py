@@ -101,6 +101,9 @@ class Engine:
         yield from found.values()
 
     def _settled(self, rule: Rule, subject: Subject, standing: Standing, until_ns: int) -> Iterator[Change]:
+        worse = None if rule.within is None else self.standings.get(subject._replace(rule=rule.within))
+        if worse is not None and worse.holds:
+            return standing.yield_to(subject, until_ns)
         return standing.settle(rule, subject, until_ns, quiet=self._windows.cover(subject, until_ns))
 
     def _standing(self, rule: Rule, batch: Batch, series: int) -> tuple[Subject, Standing]:

@@ -112,6 +112,12 @@ class Standing:
             self.raised = False
             yield Change(What.CLEARED, subject, self.turned_ns + round(rule.clear_s * 1e9), self.since_ns, self.value)
 
+    def yield_to(self, subject: Subject, at_ns: int) -> Iterator[Change]:
+        """A worse alarm stands for this one, which is cleared."""
+        if self.raised:
+            self.raised = False
+            yield Change(What.CLEARED, subject, at_ns, self.since_ns, self.value)
+
     def drop(self, subject: Subject, now_ns: int) -> Iterator[Change]:
         """Its rule, or what it is about, is gone: an open alarm is cleared, and all is forgotten."""
         if self.raised:

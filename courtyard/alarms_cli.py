@@ -14,11 +14,10 @@ from courtyard import logs, wiring
 from courtyard.reporting import reported
 from courtyard.settings import load
 from courtyard.signals import until_signalled
-from devices.alarms import UPLINK, Rule, Severity
+from courtyard.status import COLOURS
+from devices.alarms import UPLINK, Rule
 
 alarms_app = typer.Typer(help="What needs hands: alarms by the rules of each kind.", no_args_is_help=True)
-
-_COLOURS = {Severity.CRITICAL: "bold red", Severity.MAJOR: "red", Severity.MINOR: "yellow", Severity.WARNING: "cyan"}
 
 
 @alarms_app.command("run")
@@ -52,7 +51,7 @@ def list_alarms(
     table = Table("", "severity", "what", "where", "value", "since", "acknowledged", box=None)
     for alarm in found:
         rule = rules.get((alarm.kind, alarm.rule), UPLINK)
-        table.add_row(str(alarm.id), f"[{_COLOURS[alarm.severity]}]{alarm.severity}[/]", *_cells(alarm, rule))
+        table.add_row(str(alarm.id), f"[{COLOURS[alarm.severity]}]{alarm.severity}[/]", *_cells(alarm, rule))
     console = Console()
     console.print(table)
     console.print(f"{len(found)} of {total} {'' if state is Open.ALL else state} alarms")

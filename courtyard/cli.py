@@ -19,6 +19,7 @@ from courtyard.score_cli import score
 from courtyard.secrets_file import write_secrets
 from courtyard.settings import Settings, load
 from courtyard.signals import until_signalled
+from courtyard.status_cli import status
 from courtyard.tokens import write_tokens
 from ingest.workers import Worker
 
@@ -35,6 +36,7 @@ app.add_typer(letters_app, name="dead-letters")
 app.add_typer(rollups_app, name="rollups")
 app.add_typer(alarms_app, name="alarms")
 app.command()(score)
+app.command()(status)
 
 
 def _settings() -> Settings:

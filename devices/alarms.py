@@ -113,6 +113,7 @@ class Rule:
         advice: what to do.
         for_s: for how long it must hold before an alarm is raised, in seconds.
         clear_s: for how long it must not hold before the alarm is cleared.
+        within: name of a rule that says the same and worse: while that one's condition holds, this one has no alarm.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Rule:
     advice: Text
     for_s: float = 0.0
     clear_s: float = 0.0
+    within: str | None = None
 
 
 OFFLINE = Rule(

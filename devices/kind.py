@@ -249,6 +249,8 @@ class Kind:
             where = f"kind {self.name!r}, alarm {each.name!r}"
             if each.for_s < 0 or each.clear_s < 0:
                 raise DeclarationError(f"{where}: for_s and clear_s must not be negative")
+            if each.within is not None and each.within not in names[: names.index(each.name)]:
+                raise DeclarationError(f"{where}: {each.within!r} must be a rule that is declared before it")
             self._check_condition(each.condition, where)
 
     def _check_condition(self, condition: Condition, where: str) -> None:

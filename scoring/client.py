@@ -49,16 +49,38 @@ class Client:
         Raises:
             StoreUnavailableError: the API cannot be reached, or did not answer with statistics.
         """
-        query = urllib.parse.urlencode({"kind": kind, "start": start, "stop": stop, "every": every, **params})
-        address = f"{self._url}/v1/{path}/{group}?{query}"
+        question = {"kind": kind, "start": start, "stop": stop, "every": every, **params}
+        address, said = self._asked(f"/v1/{path}/{group}", question)
+        try:
+            found: Mapping[str, Any] = said["kinds"][kind]["statistics"]
+        except (KeyError, TypeError) as exc:
+            raise StoreUnavailableError(f"{address} did not answer with statistics: {exc}") from exc
+        return found
+
+    def get(self, path: str, **params: str) -> Mapping[str, Any]:
+        """What the API answers at an address.
+
+        Args:
+            path: for example "/v1/overview".
+            params: the parameters.
+
+        Raises:
+            StoreUnavailableError: it cannot be reached, or refused, or did not answer with a JSON object.
+        """
+        address, said = self._asked(path, params)
+        if not isinstance(said, dict):
+            raise StoreUnavailableError(f"{address} did not answer as this API does")
+        return said
+
+    def _asked(self, path: str, params: Mapping[str, str]) -> tuple[str, Any]:
+        """The address that is asked, and the JSON that it answers with."""
+        address = f"{self._url}{path}{'?' if params else ''}{urllib.parse.urlencode(params)}"
         request = urllib.request.Request(address, headers=self._headers)  # noqa: S310  (the scheme was checked)
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
-                said = json.load(answer)
-            found: Mapping[str, Any] = said["kinds"][kind]["statistics"]
+                return address, json.load(answer)
         except urllib.error.HTTPError as exc:
             why = exc.read().decode(errors="replace")[:_SAID]
             raise StoreUnavailableError(f"{address} answered HTTP {exc.code}: {why}") from exc
-        except (OSError, ValueError, KeyError, TypeError) as exc:
-            raise StoreUnavailableError(f"{address} did not answer with statistics: {exc}") from exc
-        return found
+        except (OSError, ValueError) as exc:
+            raise StoreUnavailableError(f"{address} did not answer: {exc}") from exc

@@ -195,6 +195,7 @@ KIND = Kind(
             severity=Severity.WARNING,
             condition=Level(field="fill", at=0.85, clear=0.75),
             advice=Text("Put it on the next round.", "列入下一次清运。"),
+            within="full",
         ),
         Rule(
             name="tilt",

@@ -1,6 +1,7 @@
 """Conditions that begin and end, and the alarms that follow."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from alarms.engine import Engine
 from alarms.standing import Change, Standing, Subject
+from devices.alarms import Level
 from tests.alarms.made import BEGIN_S, THING, S, at, incidents, knocks, telemetry
 
 HOLD_S = 180
@@ -102,6 +104,21 @@ def test_something_that_lasts_is_raised_by_time_alone() -> None:
     assert engine.feed([incidents([(0, "begin", "a")])]) == []
     assert told(engine.tick(at(31))) == [("lasting", "raised", 30)]
     assert told(engine.tick(at(32))) == []
+
+
+def test_what_is_worse_stands_for_what_is_less() -> None:
+    low = next(each for each in THING.alarms if each.name == "low")
+    lower = replace(low, name="lower", condition=Level(field="level", at=20, clear=30), within="low")
+    engine = Engine(replace(THING, alarms=(*THING.alarms, lower)), {})
+
+    def feed(time: float, level: float) -> list[tuple[str, str, float]]:
+        found = told(engine.feed([telemetry(levels((time, level)))]))
+        return [each for each in found if each[0] in {"low", "lower"}]
+
+    assert feed(0, 15) == [("lower", "raised", 0)]
+    assert feed(60, 5) == [("low", "raised", 60), ("lower", "cleared", 60)]
+    assert feed(120, 25) == [("low", "cleared", 120), ("lower", "raised", 0)]
+    assert feed(180, 35) == [("lower", "cleared", 180)]
 
 
 def test_a_burst_ends_when_its_events_are_too_old() -> None:

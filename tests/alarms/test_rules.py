@@ -44,6 +44,8 @@ def test_a_wrong_condition(condition: Condition, says: str) -> None:
         ({"name": "Too high"}, "names"),
         ({"name": "offline"}, "each its own"),
         ({"for_s": -1}, "negative"),
+        ({"within": "nothing"}, "declared before it"),
+        ({"within": "high"}, "declared before it"),
         ({"clear_s": -1}, "negative"),
     ],
 )

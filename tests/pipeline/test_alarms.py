@@ -12,7 +12,7 @@ from paho.mqtt import publish
 from paho.mqtt.client import MQTTv5
 
 from scripts.stack import Stack, started
-from tests.pipeline.programs import get
+from tests.pipeline.programs import finish, get
 
 BIN = "jingyuan-bin-01"
 TOPIC = f"compounds/jingyuan/bin/{BIN}"
@@ -69,6 +69,9 @@ def test_a_full_bin_is_told_taken_on_and_cleared_though_the_worker_dies(stack: S
     device.say(0.97)
     found = until(stack, len(STREAMS))
     assert {(each["severity"], each["value"]) for each in found} == {("major", "0.97")}
+    shown = finish(["courtyard", "status", "--url", stack.api], {**stack.environment, "COLUMNS": "200"})
+    assert "4 major; 4 of them nobody has taken on" in shown
+    assert "balanced" in shown
     key = stack.environment["COURTYARD_API_KEY"]
     request = urllib.request.Request(  # noqa: S310  (loopback)
         f"{stack.api}/v1/alarms/{found[0]['id']}/acknowledge",
