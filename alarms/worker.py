@@ -30,7 +30,7 @@ from devices.kind import STATUS, TELEMETRY, Kind, Table
 from records.errors import RecordsError
 from rollups.errors import WriteLogError
 from rollups.grains import QUARTER_NS
-from rollups.writelog import Mark, WriteLog
+from rollups.writelog import EVERYTHING, Mark, WriteLog
 from store.protocol import Query, Store
 
 READER = "alarms"
@@ -210,6 +210,9 @@ class AlarmWorker:
         """The rows that marks tell of, kind by kind."""
         touched: dict[str, dict[str, _Touched]] = {}
         for mark in marks:
+            if mark.measurement == EVERYTHING:  # the log was too long to be kept: anything may have been written
+                self._touch_all(touched, mark.first)
+                continue
             table = self._tables.get(mark.measurement)
             if table is None or not len(mark.quarter):
                 continue
@@ -226,6 +229,13 @@ class AlarmWorker:
                     if each.devices
                 ],
             )
+
+    def _touch_all(self, touched: dict[str, dict[str, _Touched]], first: int) -> None:
+        last = self._clock() // QUARTER_NS
+        for table in self._tables.values():
+            found = touched.setdefault(table.kind, {}).setdefault(table.name, _Touched())
+            found.devices.update(each.id for each in self._inventory.of_kind(table.kind))
+            found.first, found.last = min(found.first, first), max(found.last, last)
 
     def _read(self, table: Table, touched: _Touched, state: _State) -> Batch:
         start_ns = max(touched.first * QUARTER_NS, self._clock() - _OLDEST_NS, 0)

@@ -240,6 +240,19 @@ def test_what_is_gone_from_the_inventory_has_no_alarm(street: Street, inventory:
     assert street.book.standings().keys() == {each for each in street.book.standings() if each.compound == "shuichang"}
 
 
+def test_where_the_log_was_too_long_everything_is_looked_at(street: Street) -> None:
+    worker = street.worker()
+    street.pass_by(HOUR_MS)
+    while worker.turn():
+        pass
+    street.store.write([changed(street, "bin", full)])  # and no mark of it is left but one that says: everything
+    street.log.ask_everything(0)
+    street.now_ns += S
+    while worker.turn():
+        pass
+    assert len([each for each in street.alarms(Open.OPEN) if each[:2] == ("full", "jingyuan-bin-01")]) == 4
+
+
 def test_in_a_window_nothing_is_raised(street: Street) -> None:
     calendar = Calendar(street.database)
     made = calendar.add(
