@@ -82,6 +82,7 @@ class Wanted:
         compound: id of a compound.
         device: id of a device.
         kinds: names of kinds; none means all.
+        rules: names of rules; none means all.
         severities: none means all.
         acknowledged: whether somebody has taken it on.
         start_ns: raised at or after this.
@@ -92,6 +93,7 @@ class Wanted:
     compound: str | None = None
     device: str | None = None
     kinds: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
     severities: tuple[Severity, ...] = ()
     acknowledged: bool | None = None
     start_ns: int | None = None

@@ -224,6 +224,7 @@ def _where(statement: Select[Any], wanted: Wanted) -> Select[Any]:
         *([c.compound == wanted.compound] if wanted.compound is not None else []),
         *([c.device == wanted.device] if wanted.device is not None else []),
         *([c.kind.in_(wanted.kinds)] if wanted.kinds else []),
+        *([c.rule.in_(wanted.rules)] if wanted.rules else []),
         *([c.severity.in_([str(each) for each in wanted.severities])] if wanted.severities else []),
         *([c.acknowledged_ns.is_not(None) == wanted.acknowledged] if wanted.acknowledged is not None else []),
         *([c.raised_ns >= wanted.start_ns] if wanted.start_ns is not None else []),

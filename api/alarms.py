@@ -12,8 +12,9 @@ from alarms.book import Book
 from api.context import Context
 from api.errors import AlarmsAwayError
 from api.models import Model, Time, Title
-from api.times import NS_PER_S, parse_instant, rfc3339
+from api.times import NS_PER_S, parse_instant, rfc3339, shown
 from devices.alarms import UPLINK, Rule, Severity
+from devices.errors import QueryError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,6 +154,11 @@ class Alarms:
         if wanted.device is not None:
             self._context.device(wanted.device)
         kinds = tuple(self._context.kind(name).name for name in wanted.kinds)
+        known = {name for _, name in self._rules} | {UPLINK.name}
+        if unknown := sorted(set(wanted.rules) - known):
+            raise QueryError(
+                f"rule={shown(unknown[0])} is unknown; send one of {', '.join(sorted(known))}", code="unknown_rule"
+            )
         start, stop = (
             None if text is None else parse_instant(name, text, now_ns=now_ns, tz=zone)
             for name, text in (("start", question.start), ("stop", question.stop))

@@ -105,6 +105,7 @@ CODES: tuple[tuple[str, str], ...] = (
     ("records", "The database of alarms is away; try again after `Retry-After` seconds."),
     ("unknown_alarm", "There is no such alarm; `/v1/alarms` lists them."),
     ("unknown_window", "There is no such maintenance window; `/v1/maintenance` lists them."),
+    ("unknown_rule", "There is no such alarm rule; `detail` lists them."),
     ("acknowledged", "Somebody has taken the alarm on already; `detail` says who."),
     ("store_unavailable", "The store is away; try again after `Retry-After` seconds."),
     ("store_denied", "The store does not let the API in; its operator has to act."),

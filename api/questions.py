@@ -95,6 +95,13 @@ class AlarmsParams(_Params):
     compound: Annotated[str | None, Field(max_length=64, description="Id of a compound")] = None
     device: Annotated[str | None, Field(max_length=64, description="Id of a device")] = None
     kind: _Kinds = []
+    rule: Annotated[
+        list[str],
+        Field(
+            max_length=100,
+            description="Name of a rule; may be given several times. `offline` and `uplink_down` are the outages",
+        ),
+    ] = []
     severity: Annotated[
         list[Severity], Field(max_length=10, description="May be given several times. Default: all")
     ] = []
@@ -114,6 +121,7 @@ class AlarmsParams(_Params):
             compound=self.compound,
             device=self.device,
             kinds=tuple(self.kind),
+            rules=tuple(self.rule),
             severities=tuple(self.severity),
             acknowledged=self.acknowledged,
         )
