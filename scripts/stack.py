@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from urllib.error import URLError
 
 from rich.console import Console
@@ -127,8 +127,13 @@ def _schedule(options: argparse.Namespace, summary: Path) -> tuple[list[str], fl
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[Stack]:
-    """The real services, set up by `courtyard init`, with ingest and API of `courtyard` on them."""
+def started(folder: Path, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Stack]:
+    """The real services, set up by `courtyard init`, with all roles of `courtyard` on them.
+
+    Args:
+        folder: where data and logs are kept.
+        settings: more of the environment, for all roles.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     kept = _secrets(folder / "secrets.json")
     with ExitStack() as context:
@@ -150,6 +155,7 @@ def started(folder: Path) -> Iterator[Stack]:
             "COURTYARD_ROLLUPS_METRICS_PORT": str(free_port()),
             "COURTYARD_ALARMS_METRICS_PORT": str(free_port()),
             "PYTHONUNBUFFERED": "1",
+            **settings,
         }
         _init(environment, kept)
         stack_parts = []
