@@ -1,6 +1,5 @@
 """The alarm worker in its place: in a process of its own, or as a thread beside ingest and API."""
 
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 
@@ -17,13 +16,13 @@ from alarms.sender import Sender
 from alarms.worker import READER, AlarmWorker
 from courtyard import wiring
 from courtyard.settings import Settings
+from courtyard.threads import Threads
 from devices.errors import CourtyardError
 from devices.inventory import Inventory
 from devices.kind import Kind
 from records.database import Database
 from store.protocol import Store
 
-_END_S = 20.0
 _WATCH_S = 1.0
 _LOG = structlog.get_logger(__name__)
 
@@ -35,11 +34,10 @@ class AlarmsDiedError(CourtyardError):
 
 
 class AlarmPart:
-    """The worker on the settings' logs.
+    """The worker on the settings' logs, and a sender for each target.
 
     Attributes:
         worker: the worker.
-        failure: why its thread died, or None.
     """
 
     def __init__(  # noqa: PLR0913  (what it is wired to)
@@ -66,13 +64,11 @@ class AlarmPart:
             SettingsError: the file of alarm rules or that of targets is wrong.
             WriteLogError: the logs cannot be opened, or another worker runs.
         """
-        self.failure: str | None = None
-        self._asked = threading.Event()
+        self._threads = Threads()
         rules = wiring.alarm_rules(settings, known, inventory)
         targets = wiring.alarm_targets(settings, inventory)
         outbox, composer = Outbox(database), Composer(known, inventory)
         self._senders = [(each.name, Sender(each, outbox, composer, post_to(each))) for each in targets]
-        self._threads: list[threading.Thread] = []
         self._logs = wiring.open_logs(settings, reader=READER)
         self.worker = AlarmWorker(
             known,
@@ -86,34 +82,21 @@ class AlarmPart:
             metrics=AlarmMetrics(registry),
         )
 
+    @property
+    def failure(self) -> str | None:
+        """Which thread died, and why; None while none has."""
+        return self._threads.failure
+
     def start(self) -> None:
         """Work in threads: one follows what is written, and one sends to each target."""
-        self._begin("alarms", self.worker.run)
-        self.start_senders()
-
-    def start_senders(self) -> None:
-        """Send to each target, in a thread each."""
+        self._threads.begin("alarms", self.worker.run)
         for name, sender in self._senders:
-            self._begin(f"alarms-{name}", sender.run)
+            self._threads.begin(f"alarms-{name}", sender.run)
 
     def stop(self) -> None:
         """End the threads, and let go of the logs."""
-        self._asked.set()
-        for each in self._threads:
-            each.join(_END_S)  # a target may take its time
+        self._threads.stop()
         self._logs.close()
-
-    def _begin(self, name: str, run: Callable[[Callable[[float], bool]], None]) -> None:
-        thread = threading.Thread(target=self._guarded, args=(name, run), name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _guarded(self, name: str, run: Callable[[Callable[[float], bool]], None]) -> None:
-        try:
-            run(self._asked.wait)
-        except Exception as exc:  # noqa: BLE001  (whatever it is: it ends this thread, and must be seen)
-            self.failure = f"{name} died: {type(exc).__name__}: {exc}"
-            _LOG.critical("a part of the alarms died; restart it", part=name, exc_info=True)
 
 
 def run(settings: Settings, stopped: Callable[[float], bool]) -> None:

@@ -1,6 +1,5 @@
 """The rollup worker in its place: in a process of its own, or as a thread beside ingest and API."""
 
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
@@ -9,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from courtyard import wiring
 from courtyard.settings import Settings
+from courtyard.threads import Threads
 from devices.inventory import Inventory
 from devices.kind import Kind
 from rollups.metrics import RollupMetrics
@@ -23,7 +23,6 @@ class RollupPart:
 
     Attributes:
         worker: the worker.
-        failure: why its thread died, or None.
     """
 
     def __init__(  # noqa: PLR0913  (what it is wired to)
@@ -51,32 +50,25 @@ class RollupPart:
         Raises:
             WriteLogError: the logs cannot be opened, or another worker runs.
         """
-        self.failure: str | None = None
-        self._asked = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads = Threads()
         self._logs = wiring.open_logs(settings)
         options = WorkerOptions(raw_days=settings.retention_days)
         metrics = RollupMetrics(registry)
         self.worker = Worker(options, known, inventory, raw, rolled, self._logs, metrics=metrics, told=told)
 
+    @property
+    def failure(self) -> str | None:
+        """Why its thread died; None while it has not."""
+        return self._threads.failure
+
     def start(self) -> None:
         """Work in a thread."""
-        self._thread = threading.Thread(target=self._guarded, name="rollups", daemon=True)
-        self._thread.start()
+        self._threads.begin("rollups", self.worker.run)
 
     def stop(self) -> None:
         """End the thread, and let go of the logs."""
-        self._asked.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._threads.stop()
         self._logs.close()
-
-    def _guarded(self) -> None:
-        try:
-            self.worker.run(self._asked.wait)
-        except Exception as exc:  # noqa: BLE001  (whatever it is: it ends this thread, and must be seen)
-            self.failure = f"the rollup worker died: {type(exc).__name__}: {exc}"
-            _LOG.critical("the rollup worker died; restart it", exc_info=True)
 
 
 def run(settings: Settings, work: Callable[[Worker], None], *, told: Told | None = None, serve: bool = False) -> None:
