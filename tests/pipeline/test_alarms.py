@@ -17,7 +17,7 @@ from tests.pipeline.programs import finish, get
 BIN = "jingyuan-bin-01"
 TOPIC = f"compounds/jingyuan/bin/{BIN}"
 STREAMS = ("recyclable", "kitchen", "hazardous", "residual")
-WITHIN_S = 15.0
+WITHIN_S = 60.0
 
 
 @pytest.fixture
