@@ -59,7 +59,8 @@ class Sender:
         needless = [each for each in waiting if self._is_needless(each)]
         if needless:
             self._outbox.give_up(needless, now_ns)
-        notices = self._due([each for each in waiting if each not in needless and not _snoozed(each, now_ns)], now_ns)
+        news = [each for each in waiting if not self._is_needless(each) and not _snoozed(each, now_ns)]
+        notices = self._due(news, now_ns)
         if not notices or self._outbox.messages_since(target.name, now_ns - _HOUR_NS) >= target.most_per_hour:
             return False
         title, body = self._composer.compose(target, notices)

@@ -11,7 +11,7 @@ from alarms.alarm import Alarm, Open, Wanted
 from alarms.book import Book
 from api.context import Context
 from api.errors import AlarmsAwayError
-from api.models import Model, Time, Title
+from api.models import Model, Note, Person, Time, Title
 from api.times import NS_PER_S, parse_instant, rfc3339, shown
 from devices.alarms import UPLINK, Rule, Severity
 from devices.errors import QueryError
@@ -82,14 +82,14 @@ class AlarmSummary(Model):
 class Acknowledgement(Model):
     """Who takes an alarm on."""
 
-    by: Annotated[str, Field(min_length=1, max_length=64, description="Who does")]
-    note: Annotated[str, Field(max_length=2000, description="What they say")] = ""
+    by: Annotated[Person, Field(description="Who does")]
+    note: Annotated[Note, Field(description="What they say")] = ""
 
 
 class Snooze(Model):
     """For how long nobody is told of an alarm."""
 
-    by: Annotated[str, Field(min_length=1, max_length=64, description="Who says so")]
+    by: Annotated[Person, Field(description="Who says so")]
     minutes: Annotated[int, Field(ge=0, le=43_200, description="From now on; 0 ends it")]
 
 

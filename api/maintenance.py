@@ -9,7 +9,7 @@ from alarms.calendar import Calendar
 from alarms.windows import Window
 from api.context import Context
 from api.errors import AlarmsAwayError
-from api.models import Model, Time
+from api.models import Model, Note, Person, Time
 from api.times import HOW, NS_PER_DAY, NS_PER_S, parse_instant, rfc3339, shown
 from devices.errors import NotFoundError, QueryError
 
@@ -42,8 +42,8 @@ class NewWindow(Model):
     start: Annotated[str | None, Field(max_length=64, description=f"First instant: {HOW}. Default: now")] = None
     stop: Annotated[str | None, Field(max_length=64, description="End, not in it; written like `start`")] = None
     minutes: Annotated[int | None, Field(ge=1, le=_MOST_DAYS * 1440, description="How long, in place of `stop`")] = None
-    by: Annotated[str, Field(min_length=1, max_length=64, description="Who makes it")]
-    note: Annotated[str, Field(max_length=2000, description="What for")] = ""
+    by: Annotated[Person, Field(description="Who makes it")]
+    note: Annotated[Note, Field(description="What for")] = ""
 
 
 class Maintenance:

@@ -9,6 +9,12 @@ from api.connection import State
 from devices import fields, kind, names, statistics
 
 Time = Annotated[str, Field(description="RFC 3339 in the compound's time zone", examples=["2025-06-01T08:00:00+08:00"])]
+Person = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$", examples=["Li"])]
+"""Who says something; without what would steer a terminal."""
+
+Note = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$")]
+"""What they say; tabs and new lines are allowed."""
+
 Age = Annotated[float, Field(description="Age in seconds, by the device's own time", ge=0)]
 Value = bool | int | float | str | None
 Counts = Annotated[dict[State, int], Field(description="Number of devices in each state; every state is there")]

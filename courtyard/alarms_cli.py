@@ -1,6 +1,7 @@
 """`python -m courtyard alarms`: keep the alarms, list them, and take one on."""
 
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated
@@ -8,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from alarms.alarm import Alarm, Open, Wanted
 from courtyard import logs, wiring
@@ -50,8 +52,9 @@ def list_alarms(
         total, found = Book(database).find(Wanted(state=state, compound=compound), limit=limit)
     table = Table("", "severity", "what", "where", "value", "since", "acknowledged", box=None)
     for alarm in found:
-        rule = rules.get((alarm.kind, alarm.rule), UPLINK)
-        table.add_row(str(alarm.id), f"[{COLOURS[alarm.severity]}]{alarm.severity}[/]", *_cells(alarm, rule))
+        grade = Text(alarm.severity, COLOURS[alarm.severity])
+        # As text: what people wrote is no markup.
+        table.add_row(str(alarm.id), grade, *map(Text, _cells(alarm, rules)))
     console = Console()
     console.print(table)
     console.print(f"{len(found)} of {total} {'' if state is Open.ALL else state} alarms")
@@ -74,8 +77,10 @@ def acknowledge(
     return 0
 
 
-def _cells(alarm: Alarm, rule: Rule) -> tuple[str, str, str, str, str]:
+def _cells(alarm: Alarm, rules: Mapping[tuple[str, str], Rule]) -> tuple[str, str, str, str, str]:
+    rule = UPLINK if not alarm.kind else rules.get((alarm.kind, alarm.rule))
+    what = alarm.rule if rule is None else f"{rule.title.en} {rule.title.zh}"
     where = " ".join(each for each in (alarm.device or alarm.compound, alarm.part) if each)
     since = f"{datetime.fromtimestamp(alarm.since_ns / 1e9, UTC):%Y-%m-%d %H:%M} UTC"
     taken = "" if alarm.acknowledged_by is None else f"{alarm.acknowledged_by}: {alarm.note}".rstrip(": ")
-    return f"{rule.title.en} {rule.title.zh}", where, alarm.value, since, taken
+    return what, where, alarm.value, since, taken

@@ -6,6 +6,7 @@ from typing import ParamSpec
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from devices.errors import CourtyardError
 
@@ -20,7 +21,8 @@ def reported(command: Callable[_P, int | None]) -> Callable[_P, None]:
         try:
             status = command(*args, **kwargs)
         except CourtyardError as exc:
-            Console(stderr=True).print(f"[red]courtyard:[/red] {exc.message}", highlight=False)
+            # As text: what a message quotes is no markup.
+            Console(stderr=True).print(Text.assemble(("courtyard:", "red"), f" {exc.message}"))
             raise typer.Exit(1) from exc
         raise typer.Exit(status or 0)
 

@@ -118,7 +118,7 @@ def _table(compounds: Sequence[Mapping[str, Any]], alarms: Sequence[Mapping[str,
         age = each["last_reading_age_s"]
         people, states = each["people_inside"], each["states"]
         table.add_row(
-            f"{each['name']['zh']} {each['name']['en']}",
+            Text(f"{each['name']['zh']} {each['name']['en']}"),
             "–" if people is None else f"{people:,.0f}",
             *(Text(f"{states[name]}", style if states[name] else "dim") for name, style in _STATES.items()),
             Text("never", "red") if age is None else Text(_ago(age), "red" if age > _OLD_S else ""),

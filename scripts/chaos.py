@@ -18,6 +18,7 @@ from types import FrameType
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from tests.chaos.broker_faults import Restarts, broker_restarts, resets_while_blocked, session_destroyed
@@ -112,7 +113,7 @@ def _show(report: Report) -> None:
         grid.add_row(name, f"{value:,}" if isinstance(value, int | float) else str(value))
     Console().print(grid)
     for fault in report.faults:
-        CONSOLE.print(f"[red]fault:[/red] {fault}", highlight=False)
+        CONSOLE.print(f"[red]fault:[/red] {escape(str(fault))}", highlight=False)
     if not report.faults:
         CONSOLE.print("[green]kept[/green]")
 

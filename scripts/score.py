@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from rollups.writelog import WriteLog
 from scripts.parts import ROOT, Part, StackError, part
@@ -50,7 +51,7 @@ def main() -> int:
     try:
         status = _run(folder, options)
     except (StackError, ServiceError) as exc:
-        CONSOLE.print(f"[red]score:[/red] {exc}", highlight=False)
+        CONSOLE.print(f"[red]score:[/red] {escape(str(exc))}", highlight=False)
         status = 1
     if status == 0:
         shutil.rmtree(folder)

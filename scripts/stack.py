@@ -26,6 +26,7 @@ from urllib.error import URLError
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from devices.registry import discover
@@ -74,7 +75,7 @@ def main() -> int:
     try:
         return run(options)
     except (StackError, ServiceError) as exc:
-        CONSOLE.print(f"[red]stack:[/red] {exc}", highlight=False)
+        CONSOLE.print(f"[red]stack:[/red] {escape(str(exc))}", highlight=False)
         return 1
     except KeyboardInterrupt:
         CONSOLE.print("stack: ended")

@@ -152,7 +152,19 @@ def test_an_alarm_is_snoozed_and_woken(asked: Client) -> None:
     assert (gone.status_code, gone.json()["code"]) == (404, "unknown_alarm")
 
 
-@pytest.mark.parametrize("body", [{}, {"by": ""}, {"by": "x" * 65}, {"by": "x", "note": "y" * 2001}, {"by": 7}, []])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"by": ""},
+        {"by": "L\x1b[31mi"},
+        {"by": "Li", "note": "\x00"},
+        {"by": "x" * 65},
+        {"by": "x", "note": "y" * 2001},
+        {"by": 7},
+        [],
+    ],
+)
 def test_a_wrong_acknowledgement_changes_nothing(asked: Client, body: object) -> None:
     number = found(asked)[0]["id"]
     answer = asked.request("POST", f"/v1/alarms/{number}/acknowledge", json=body)

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from alarms.book import Book
+from alarms.standing import Change, Subject, What
 from courtyard.secrets_file import write_secrets
+from devices.alarms import Severity
 from devices.errors import SettingsError
+from records.database import Database
 from tests.pipeline.programs import KEY, ROOT, environment
 from tests.services import Bucket, Influxd, Mosquitto, free_port
 
@@ -102,3 +106,30 @@ def test_help_names_every_command() -> None:
     assert status == 0
     for command in ("demo", "up", "ingest", "api", "init", "secrets", "doctor", "ledger", "dead-letters"):
         assert command in output
+
+
+def test_alarms_are_listed_and_taken_on_whatever_people_write(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'records.db'}")
+    database.migrate()
+    book = Book(database)
+    subjects = [
+        (Subject("bin", "full", "jingyuan", "jingyuan-bin-01", "kitchen"), Severity.MAJOR),
+        (Subject("", "uplink_down", "shuichang"), Severity.CRITICAL),
+        (Subject("bin", "a_rule_that_is_gone", "jingyuan", "jingyuan-bin-02"), Severity.MINOR),
+    ]
+    book.write([(Change(What.RAISED, subject, 2, 1, "0.97"), grade) for subject, grade in subjects], {}, {})
+    database.close()
+    status, output = _run("alarms", "list", data_dir=tmp_path)
+    assert status == 0, output
+    lines = [line.split() for line in output.splitlines()]
+    assert [line[1] for line in lines[1:4]] == ["critical", "major", "minor"]
+    assert "Compound cut off 小区断网" in output
+    assert "a_rule_that_is_gone" in output
+    assert "3 of 3 open alarms" in output
+    for _, expected in zip(range(2), (0, 1), strict=True):
+        status, output = _run("alarms", "acknowledge", "1", "--by", "[/red]Li", "--note", "[bold", data_dir=tmp_path)
+        assert status == expected, output
+    assert "was acknowledged by [/red]Li already" in output
+    status, output = _run("alarms", "list", data_dir=tmp_path)
+    assert status == 0, output
+    assert "[/red]Li: [bold" in output
