@@ -64,6 +64,13 @@ class Segments:
         return Ends(cell, self.bounds[:, :-1].reshape(-1)[cell], self.bounds[:, 1:].reshape(-1)[cell] - 1)
 
     @cached_property
+    def _gapless(self) -> Indices | None:
+        """intp[s · m]: where each segment begins, if all rows lie in one and none is empty: what comes most often."""
+        bounds, series = self.bounds, self.offsets
+        inside = np.array_equal(bounds[:, 0], series[:-1]) and np.array_equal(bounds[:, -1], series[1:])
+        return bounds[:, :-1].reshape(-1) if inside and self.filled.all() and self.filled.size else None
+
+    @cached_property
     def last_rows(self) -> Indices:
         """intp[k]: the last sample of each series that has any."""
         return self.offsets[1:][self.offsets[1:] > self.offsets[:-1]] - 1
@@ -79,6 +86,8 @@ class Segments:
         Returns:
             [s, m].
         """
+        if self._gapless is not None:
+            return ufunc.reduceat(rows, self._gapless).reshape(self.shape)
         starts = self.bounds.reshape(-1)
         starts = starts[: np.searchsorted(starts, len(rows))]
         # One segment more per series lies behind its last edge; it is cut off below.
