@@ -1,4 +1,4 @@
-"""The alarm worker in its place: in a process of its own, or as a thread beside ingest and API."""
+"""The alarm worker and the senders in their place: in a process of their own, or as threads beside ingest and API."""
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing

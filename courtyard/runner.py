@@ -1,4 +1,4 @@
-"""The all-in-one runner: ingest, rollups and API in one process, over the same stores, started and ended in order."""
+"""The all-in-one runner: ingest, rollups, alarms and API in one process, on the same stores, begun and ended in turn."""
 
 from contextlib import ExitStack
 from typing import Self
@@ -34,7 +34,7 @@ _LOG = structlog.get_logger(__name__)
 
 
 class Runner:
-    """Runs ingest, rollups and API until the block ends.
+    """Runs ingest, rollups, alarms and API until the block ends.
 
     Attributes:
         ingest: takes the readings.
