@@ -1,4 +1,4 @@
-"""The all-in-one runner: ingest, rollups, alarms and API in one process, on the same stores, begun and ended in turn."""
+"""The all-in-one runner: ingest, rollups, alarms and API in one process, on the same stores, each in its turn."""
 
 from contextlib import ExitStack
 from typing import Self
