@@ -3,7 +3,7 @@
 Ingest notes each write after the store has accepted it and before the spool lets go of its messages: after a crash in
 between both are done again, which does no harm. One SQLite file for each ingest process (WAL, synchronous=FULL), which
 its readers open too: the rollup worker, and whoever else follows what is written. A mark is forgotten when every reader
-has done with it; one who has not been seen for a day is waited for no more.
+has done with it; one other than the rollup worker who has not been seen for a day is waited for no more.
 """
 
 import sqlite3
@@ -107,6 +107,8 @@ class WriteLog:
                 self._db.execute("PRAGMA synchronous = FULL")
                 for statement in _SCHEMA:
                     self._db.execute(statement)
+                # Whoever else reads must not have forgotten what the rollup worker has not yet looked at.
+                self._db.execute("INSERT OR IGNORE INTO readers (name, up_to, seen_s) VALUES (?, 0, 0)", (ROLLUPS,))
             except BaseException:
                 self._db.close()
                 raise
@@ -160,7 +162,7 @@ class WriteLog:
         """
         with self._transaction("shortening the write log"):
             self._db.execute(_READ, (self._reader, up_to_id, self._clock()))
-            self._db.execute("DELETE FROM readers WHERE seen_s < ?", (self._clock() - _AWAY_S,))
+            self._db.execute("DELETE FROM readers WHERE seen_s < ? AND name <> ?", (self._clock() - _AWAY_S, ROLLUPS))
             self._db.execute(_FORGET)
             self._db.executemany(_NEWEST, (newest or {}).items())
 

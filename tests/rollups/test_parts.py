@@ -172,6 +172,20 @@ def test_marks_are_kept_until_every_reader_has_done_with_them(tmp_path: Path) ->
         each.close()
 
 
+def test_marks_are_kept_for_a_rollup_worker_that_has_not_begun(tmp_path: Path) -> None:
+    now = [1000.0]
+    path = tmp_path / "a.writelog"
+    rollups, alarms = (WriteLog(path, reader=name, clock=lambda: now[0]) for name in ("rollups", "alarms"))
+    alarms.join()
+    rollups.note(list(rows_of(GATE, small(GATE), 1).values()))
+    ids = [mark.id for mark in alarms.marks(limit=100)]
+    now[0] += 10 * 86_400
+    alarms.forget(ids[-1])
+    assert [mark.id for mark in rollups.marks(limit=100)] == ids
+    for each in (rollups, alarms):
+        each.close()
+
+
 def test_a_log_that_nobody_reads_stays_small(tmp_path: Path) -> None:
     log = WriteLog(tmp_path / "a.writelog", max_bytes=5000)
     batch = rows_of(GATE, small(GATE), 1)["telemetry"]
