@@ -18,9 +18,11 @@ from api.openapi import describe
 from api.options import ApiOptions
 from api.routes import alarms_router, data_router, operations_router, pages_router
 from api.service import IngestHealth, Service
+from api.stream import stream_router
 from api.times import HOW, Clock
 from devices.inventory import Inventory
 from devices.kind import Kind
+from live.hub import Hub
 from store.protocol import Store
 
 VERSION = "1"
@@ -44,6 +46,7 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
     rolled: Store | None = None,
     alarms: Book | None = None,
     calendar: Calendar | None = None,
+    hub: Hub | None = None,
     clock: Clock = time.time_ns,
 ) -> FastAPI:
     """Build the application.
@@ -58,6 +61,7 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
         rolled: where the rollups are; None where there are none. It stays the caller's to close.
         alarms: the book of alarms; None where it is out of reach.
         calendar: the calendar of maintenance; None where it is out of reach.
+        hub: what devices say this moment; None where no broker is followed.
         clock: the present, in nanoseconds since the epoch.
 
     Returns:
@@ -76,11 +80,12 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    guard, metrics = Guard(options), Metrics()
+    guard, metrics = Guard(options), Metrics(hub)
     app.state.service = service
     app.include_router(operations_router(service, guard, metrics))
     app.include_router(data_router(service, guard))
     app.include_router(alarms_router(service, guard))
+    app.include_router(stream_router(service.context, guard, hub))
     app.include_router(pages_router(service, guard))
     problems.install(app)
     # Last added is outermost: what is measured is what a caller waits for.

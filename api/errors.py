@@ -4,6 +4,7 @@ CourtyardError
 ├── AccessError    no key, or one that is not accepted
 ├── BusyError      too many questions at once: the same call may go through later
 ├── AlarmsAwayError  alarms are kept where this API cannot reach them
+├── StreamAwayError  this API does not follow the broker
 ├── LedgerAwayError  the ledger cannot be read from here
 └── NotReadyError  the service is up but cannot do its work yet
 """
@@ -19,6 +20,7 @@ from devices.errors import (
     StoreDeniedError,
     StoreUnavailableError,
 )
+from live.hub import StreamsFullError
 from records.errors import RecordsError
 
 
@@ -46,6 +48,12 @@ class AlarmsAwayError(CourtyardError):
     code = "alarms_away"
 
 
+class StreamAwayError(CourtyardError):
+    """No broker is followed here."""
+
+    code = "stream_away"
+
+
 class NotReadyError(CourtyardError):
     """A part that the service needs is away.
 
@@ -69,6 +77,8 @@ STATUSES: tuple[tuple[type[CourtyardError], HTTPStatus], ...] = (
     (NotReadyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (LedgerAwayError, HTTPStatus.SERVICE_UNAVAILABLE),
     (AlarmsAwayError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (StreamAwayError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (StreamsFullError, HTTPStatus.SERVICE_UNAVAILABLE),
     (RecordsError, HTTPStatus.SERVICE_UNAVAILABLE),
     (AcknowledgedError, HTTPStatus.CONFLICT),
     (StoreUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -102,6 +112,8 @@ CODES: tuple[tuple[str, str], ...] = (
     ("not_ready", "The service is up, but a part it needs is away; `reasons` says which."),
     ("ledger_away", "The ledger cannot be read from here; `detail` says why."),
     ("alarms_away", "Alarms are kept where this API cannot reach them."),
+    ("stream_away", "This API does not follow the broker; `detail` says what to set."),
+    ("streams_full", "As many streams are open as may be; try again after `Retry-After` seconds."),
     ("records", "The database of alarms is away; try again after `Retry-After` seconds."),
     ("unknown_alarm", "There is no such alarm; `/v1/alarms` lists them."),
     ("unknown_window", "There is no such maintenance window; `/v1/maintenance` lists them."),

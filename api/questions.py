@@ -128,6 +128,15 @@ class AlarmsParams(_Params):
         return AlarmsQuestion(wanted=wanted, start=self.start, stop=self.stop, limit=self.limit, offset=self.offset)
 
 
+class StreamParams(_Params):
+    """Parameters of /v1/stream."""
+
+    compound: Annotated[
+        list[str], Field(max_length=1000, description="Id of a compound; may be given several times. Default: all")
+    ] = []
+    kind: _Kinds = []
+
+
 class LedgerParams(_Params):
     """Parameters of /v1/ledger."""
 

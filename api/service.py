@@ -53,6 +53,7 @@ class Service:
     """Answers questions about one installation. Any number of threads may ask at once.
 
     Attributes:
+        context: the world that they are about.
         alarms: answers those about alarms.
         maintenance: answers those about maintenance.
     """
@@ -85,7 +86,7 @@ class Service:
             calendar: the calendar of maintenance; None where it is out of reach.
             clock: the present.
         """
-        self._context = Context(
+        self.context = Context(
             options=options,
             inventory=inventory,
             kinds=kinds,
@@ -93,8 +94,8 @@ class Service:
             reader=Reader(store, rolled, inventory),
             clock=clock,
         )
-        self.alarms = Alarms(self._context, alarms)
-        self.maintenance = Maintenance(self._context, calendar)
+        self.alarms = Alarms(self.context, alarms)
+        self.maintenance = Maintenance(self.context, calendar)
         self._ingest_health = ingest_health
         self._ledger = ledger
         self._heavy = threading.BoundedSemaphore(options.heavy_at_once)
@@ -105,7 +106,7 @@ class Service:
 
     def compounds(self) -> CompoundList:
         """All compounds."""
-        found = self._context.inventory
+        found = self.context.inventory
         return CompoundList(
             name=Title.of(found.name),
             total=len(found.compounds),
@@ -114,8 +115,8 @@ class Service:
 
     def compound(self, name: str) -> CompoundDetail:
         """One compound, and how it is now; raises NotFoundError, StoreError."""
-        compound = self._context.compound(name)
-        (now,) = compounds_now(self._context, (compound,))
+        compound = self.context.compound(name)
+        (now,) = compounds_now(self.context, (compound,))
         return CompoundDetail(**dict(catalogue.compound_summary(compound)), now=now)
 
     def overview(self) -> Overview:
@@ -128,46 +129,46 @@ class Service:
 
     def catalogue(self, group: Group | None = None, kinds: tuple[str, ...] = ()) -> StatisticList:
         """Every declared statistic, or those of one group or some kinds; raises QueryError."""
-        known = tuple(self._context.kind(name).name for name in kinds)
-        return catalogue.statistic_list(self._context.kinds, group, known)
+        known = tuple(self.context.kind(name).name for name in kinds)
+        return catalogue.statistic_list(self.context.kinds, group, known)
 
     def devices(self, question: DevicesQuestion) -> DeviceList:
         """A page of devices; raises QueryError, NotFoundError, StoreError."""
-        return inventory.find(self._context, question)
+        return inventory.find(self.context, question)
 
     def device(self, name: str) -> DeviceDetail:
         """One device; raises NotFoundError, StoreError."""
-        return inventory.detail(self._context, self._context.device(name))
+        return inventory.detail(self.context, self.context.device(name))
 
     def readings(self, name: str, question: ReadingsQuestion) -> ReadingsAnswer:
         """A page of a device's readings; raises QueryError, NotFoundError, StoreError, BusyError."""
-        device = self._context.device(name)
+        device = self.context.device(name)
         with self._one_of_few():
-            return readings.read(self._context, device, question)
+            return readings.read(self.context, device, question)
 
     def statistics(self, name: str, group: Group, question: StatisticsQuestion) -> StatisticsAnswer:
         """Statistics of a compound; raises QueryError, NotFoundError, StoreError, BusyError."""
-        compound = self._context.compound(name)
+        compound = self.context.compound(name)
         with self._one_of_few():
-            return statistics.answer(self._context, compound, group, question)
+            return statistics.answer(self.context, compound, group, question)
 
     def fleet(self, group: Group, question: StatisticsQuestion) -> FleetAnswer:
         """Statistics of all compounds together; raises QueryError, StoreError, BusyError."""
         with self._one_of_few():
-            return statistics.fleet(self._context, group, question)
+            return statistics.fleet(self.context, group, question)
 
     def export_readings(self, question: ReadingsExport) -> File:
         """Raw readings as a file; raises QueryError, NotFoundError, StoreError, BusyError."""
-        return export_readings.readings(self._context, question, self._one_of_few)
+        return export_readings.readings(self.context, question, self._one_of_few)
 
     def export_statistics(self, question: StatisticsExport) -> File:
         """Statistics as a file; raises QueryError, NotFoundError, StoreError, BusyError."""
-        return export_statistics.figures(self._context, question, self._one_of_few)
+        return export_statistics.figures(self.context, question, self._one_of_few)
 
     def ledger(self, device: str | None, limit: int) -> LedgerAnswer:
         """What became of everything received; raises NotFoundError, LedgerAwayError, BusyError."""
         if device is not None:
-            self._context.device(device)
+            self.context.device(device)
         if self._ledger is None:
             raise LedgerAwayError(
                 "this API does not know where ingest keeps its ledger; ask where ingest runs: "
@@ -182,11 +183,11 @@ class Service:
             raise NotReadyError(reasons)
 
     def _look(self) -> Overview:
-        return Overview(compounds=compounds_now(self._context, self._context.inventory.compounds.values()))
+        return Overview(compounds=compounds_now(self.context, self.context.inventory.compounds.values()))
 
     def _away(self) -> Iterator[str]:
         try:
-            self._context.store.ping()
+            self.context.store.ping()
         except StoreError as exc:
             _log.warning("the store does not answer", code=exc.code, error=exc.message)
             # The message of a store names its address, and /ready is open to anyone.
@@ -197,7 +198,7 @@ class Service:
     @contextmanager
     def _one_of_few(self) -> Iterator[None]:
         """Wait for a place among the questions that read history: each may hold a month of rows in memory."""
-        options = self._context.options
+        options = self.context.options
         if not self._heavy.acquire(timeout=options.heavy_wait_s):
             raise BusyError("too many questions about history are being answered; try again in a few seconds")
         try:

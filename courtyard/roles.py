@@ -67,6 +67,7 @@ def api(settings: Settings, stopped: Stopped) -> int:
     from alarms.calendar import Calendar  # noqa: PLC0415  (ingest alone does without)
     from api.app import create_app  # noqa: PLC0415  (ingest alone does without)
     from courtyard.ledger import ledger_reader  # noqa: PLC0415  (ingest alone does without)
+    from courtyard.live import LivePart  # noqa: PLC0415  (ingest alone does without)
     from courtyard.server import ApiServer  # noqa: PLC0415  (ingest alone does without)
 
     _require_key(settings)
@@ -77,6 +78,7 @@ def api(settings: Settings, stopped: Stopped) -> int:
         closing(wiring.open_rollups(settings, known)) as rolled,
         closing(wiring.open_records(settings)) as database,
     ):
+        live = LivePart(settings, inventory, known)
         app = create_app(
             wiring.api_options(settings),
             inventory,
@@ -86,13 +88,16 @@ def api(settings: Settings, stopped: Stopped) -> int:
             rolled=rolled,
             alarms=Book(database),
             calendar=Calendar(database),
+            hub=live.hub,
         )
         server = ApiServer(app, settings.api_host, settings.api_port)
-        server.start()
-        _LOG.info("up", api=server.url, store=settings.store)
+        live.start()
         try:
-            return _watch(lambda: None if server.is_alive else "the API has ended", stopped)
+            server.start()
+            _LOG.info("up", api=server.url, store=settings.store)
+            return _watch(lambda: live.failure if server.is_alive else "the API has ended", stopped)
         finally:
+            live.stop()
             server.stop()
 
 

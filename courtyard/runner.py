@@ -12,6 +12,7 @@ from api.app import create_app
 from api.service import Service
 from courtyard.alarms import AlarmPart
 from courtyard.ledger import ledger_reader
+from courtyard.live import LivePart
 from courtyard.rollups import RollupPart
 from courtyard.server import ApiServer
 from courtyard.settings import Settings
@@ -66,6 +67,7 @@ class Runner:
         """
         self._settings = settings
         self._registry = CollectorRegistry()
+        self._live = LivePart(settings, inventory, known)
         app = create_app(
             api_options(settings, open_access=open_access),
             inventory,
@@ -76,6 +78,7 @@ class Runner:
             rolled=rolled,
             alarms=Book(database),
             calendar=Calendar(database),
+            hub=self._live.hub,
         )
         self.service: Service = app.state.service
         self.api = ApiServer(app, settings.api_host, settings.api_port)
@@ -99,6 +102,9 @@ class Runner:
             stack.callback(self._alarms.stop)
             self._alarms.start()
             stack.callback(self.api.stop)
+            # The streams end first: the server waits for what is under way.
+            stack.callback(self._live.stop)
+            self._live.start()
             self.api.start()
             self._stack = stack.pop_all()
         return self
@@ -112,7 +118,7 @@ class Runner:
         """Which part died, or None."""
         if not self.api.is_alive:
             return "the API has ended"
-        return self.ingest.health().failure or self._rollups.failure or self._alarms.failure
+        return self.ingest.health().failure or self._rollups.failure or self._alarms.failure or self._live.failure
 
     def _complaints(self) -> list[str]:
         return complaints(self.ingest.health())

@@ -52,6 +52,7 @@ class Settings(BaseSettings):
 
     api_host: str = Field("127.0.0.1", description="address that the API listens on")
     api_port: Port = Field(8000, description="port that the API listens on")
+    live: bool = Field(True, description="whether the API follows the broker, for /v1/stream")
     api_key: SecretStr | None = Field(None, description="key that callers of the API must send")
     metrics_host: str = Field("127.0.0.1", description="address that the metrics of ingest listen on")
     metrics_port: Port = Field(9100, description="port of the metrics of ingest")

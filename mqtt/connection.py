@@ -23,6 +23,7 @@ from mqtt.packets import Message, pubacks
 
 SUCCESS = 0x00
 _RETAIN_ONLY_IF_NEW = 1
+_RETAIN_NEVER = 2
 
 __all__ = ["SUCCESS", "Connection", "Receipt", "Will", "wait"]
 
@@ -121,21 +122,26 @@ class Connection:
         self._connected = True
         self.epoch += 1
 
-    def subscribe(self, topic_filter: str, *, wait_for_answer: bool = True) -> None:
-        """Subscribe with QoS 1; retained messages come only if the filter is new.
+    def subscribe(
+        self, topic_filter: str, *, qos: int = QOS, retained: bool = True, wait_for_answer: bool = True
+    ) -> None:
+        """Subscribe.
 
         Args:
             topic_filter: what to subscribe to.
+            qos: 1, or 0 for what may be missed.
+            retained: whether retained messages come, if the filter is new.
             wait_for_answer: wait for the broker's SUBACK. In a session taken up again do not: the embedded broker sends
                 none before the messages are acknowledged that it delivers first. Then a refusal ends the connection
                 when it comes.
 
         Raises:
-            BrokerError: the broker refuses the filter or grants less than QoS 1, or the connection is lost.
+            BrokerError: the broker refuses the filter or grants less, or the connection is lost.
         """
         self._inbox.answers.clear()
         self._inbox.refused = None
-        options = SubscribeOptions(qos=QOS, retainHandling=_RETAIN_ONLY_IF_NEW)
+        self._inbox.qos = qos
+        options = SubscribeOptions(qos=qos, retainHandling=_RETAIN_ONLY_IF_NEW if retained else _RETAIN_NEVER)
         self._opened().subscribe(topic_filter, options=options)
         if not wait_for_answer:
             self.flush()
@@ -145,7 +151,7 @@ class Connection:
         except OSError as exc:
             self.abort()
             raise BrokerError(f"subscribing to {topic_filter!r}: {exc}") from exc
-        if granted.value != QOS:
+        if granted.value != qos:
             raise BrokerError(f"{topic_filter!r}: {self._inbox.refused}", code="broker_refused")
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:

@@ -41,6 +41,7 @@ class Inbox:
         window: how many publishes the broker takes unacknowledged.
         lost: why the connection was lost, or None.
         refused: why a subscription is refused, or None.
+        qos: the QoS that a subscription must be granted with.
     """
 
     answers: list[ReasonCode] = field(default_factory=list)
@@ -49,6 +50,7 @@ class Inbox:
     window: int = 0
     lost: str | None = None
     refused: str | None = None
+    qos: int = QOS
 
     def on_connect(self, _client: Any, _data: Any, flags: Any, code: ReasonCode, properties: Any) -> None:  # noqa: ANN401
         """A CONNACK came."""
@@ -67,9 +69,9 @@ class Inbox:
     def on_subscribe(self, _client: Any, _data: Any, _mid: int, codes: list[ReasonCode], _properties: Any) -> None:  # noqa: ANN401
         """A SUBACK came."""
         self.answers += codes
-        if any(code.value != QOS for code in codes):
+        if any(code.value != self.qos for code in codes):
             said = ", ".join(map(str, codes))
-            self.refused = f"the broker does not grant the subscription with QoS {QOS}: {said}"
+            self.refused = f"the broker does not grant the subscription with QoS {self.qos}: {said}"
 
 
 def made_client(options: BrokerOptions, client_id: str, will: Will | None, inbox: Inbox) -> BufferedClient:

@@ -2,6 +2,7 @@
 # Make the password file from the environment, then start the broker.
 #
 #   COURTYARD_MQTT_INGEST_PASSWORD      required
+#   COURTYARD_MQTT_API_PASSWORD         optional; without it the API has no live stream
 #   COURTYARD_MQTT_SIMULATORS_PASSWORD  optional; without it the simulators cannot log in
 #   COURTYARD_MQTT_GATEWAYS             compound:password of each gateway, separated by spaces
 set -eu
@@ -30,6 +31,7 @@ add health "$health"
 printf '%s' "$health" >"$passwords.health"
 [ -n "${COURTYARD_MQTT_INGEST_PASSWORD:-}" ] || fail "COURTYARD_MQTT_INGEST_PASSWORD is not set; see .env.example"
 add ingest "$COURTYARD_MQTT_INGEST_PASSWORD"
+[ -z "${COURTYARD_MQTT_API_PASSWORD:-}" ] || add api "$COURTYARD_MQTT_API_PASSWORD"
 [ -z "${COURTYARD_MQTT_SIMULATORS_PASSWORD:-}" ] || add simulators "$COURTYARD_MQTT_SIMULATORS_PASSWORD"
 set -f # a password may hold a * that is none
 for gateway in ${COURTYARD_MQTT_GATEWAYS:-}; do
@@ -45,5 +47,5 @@ for gateway in ${COURTYARD_MQTT_GATEWAYS:-}; do
 done
 
 mosquitto_passwd -U "$passwords" # hashes them in place
-unset COURTYARD_MQTT_INGEST_PASSWORD COURTYARD_MQTT_SIMULATORS_PASSWORD COURTYARD_MQTT_GATEWAYS
+unset COURTYARD_MQTT_INGEST_PASSWORD COURTYARD_MQTT_API_PASSWORD COURTYARD_MQTT_SIMULATORS_PASSWORD COURTYARD_MQTT_GATEWAYS
 exec "$@"

@@ -7,11 +7,21 @@ import pytest
 
 from alarms.errors import AcknowledgedError, UnknownAlarmError, UnknownWindowError
 from api.app import create_app
-from api.errors import CODES, AccessError, AlarmsAwayError, BusyError, LedgerAwayError, NotReadyError, status_of
+from api.errors import (
+    CODES,
+    AccessError,
+    AlarmsAwayError,
+    BusyError,
+    LedgerAwayError,
+    NotReadyError,
+    StreamAwayError,
+    status_of,
+)
 from api.options import ApiOptions
 from devices import errors
 from devices.inventory import Inventory
 from devices.registry import Registry
+from live.hub import StreamsFullError
 from records.errors import RecordsError
 from tests.api.client import KEY, Client
 from tests.api.conftest import OPTIONS, Clock
@@ -174,7 +184,8 @@ def test_a_place_is_given_back_whatever_happens(memory: MemoryStore, registry: R
 def test_every_error_of_the_tree_has_a_status() -> None:
     expected = {
         errors.QueryError: 400, errors.NotFoundError: 404, AccessError: 401, BusyError: 503, NotReadyError: 503,
-        LedgerAwayError: 503, AlarmsAwayError: 503, RecordsError: 503, AcknowledgedError: 409,
+        LedgerAwayError: 503, AlarmsAwayError: 503, StreamAwayError: 503,
+            StreamsFullError: 503, RecordsError: 503, AcknowledgedError: 409,
         UnknownAlarmError: 404, UnknownWindowError: 404,
         errors.StoreUnavailableError: 503, errors.StoreDeniedError: 503,
     }  # fmt: skip

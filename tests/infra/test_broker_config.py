@@ -16,9 +16,10 @@ from tests.services import Mosquitto, free_port
 pytestmark = pytest.mark.services
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "docker" / "mosquitto"
-INGEST, JINGYUAN, OTHER, SIMULATORS = ("i" * 24, "j" * 24, "o" * 24, "s" * 24)
+INGEST, API, JINGYUAN, OTHER, SIMULATORS = ("i" * 24, "a" * 24, "j" * 24, "o" * 24, "s" * 24)
 SECRETS = {
     "COURTYARD_MQTT_INGEST_PASSWORD": INGEST,
+    "COURTYARD_MQTT_API_PASSWORD": API,
     "COURTYARD_MQTT_SIMULATORS_PASSWORD": SIMULATORS,
     "COURTYARD_MQTT_GATEWAYS": f"jingyuan:{JINGYUAN} other-compound:{OTHER}",
 }
@@ -106,6 +107,15 @@ def test_a_gateway_reads_nothing(shipped: Mosquitto, ingest: Client) -> None:
         assert nosy.publish(MINE) == "Success"
         assert {topic for topic, _ in ingest.expect(2)} == {THEIRS, MINE}
         assert nosy.messages == []
+
+
+def test_the_api_reads_along_and_cannot_publish(shipped: Mosquitto, ingest: Client) -> None:
+    with Client(shipped, "api", "api", API) as api, Client(shipped, "gw", "jingyuan", JINGYUAN) as gateway:
+        api.subscribe("compounds/+/+/+/+")
+        gateway.publish(MINE)
+        assert [topic for topic, _ in api.expect(1)] == [MINE]
+        assert api.publish(MINE) == DENIED
+    ingest.expect(1)
 
 
 def test_ingest_cannot_publish(ingest: Client) -> None:
@@ -201,6 +211,7 @@ def test_the_passwords_are_hashed_and_private(tmp_path_factory: pytest.TempPathF
     assert _run_entrypoint(path, SECRETS).returncode == 0
     text = path.read_text()
     assert sorted(line.split(":")[0] for line in text.splitlines()) == [
+        "api",
         "health",
         "ingest",
         "jingyuan",

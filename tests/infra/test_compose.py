@@ -144,13 +144,17 @@ def test_each_service_knows_only_its_own_secrets(services: dict[str, Any]) -> No
         for name, service in services.items()
     }
     assert known == {
-        "mosquitto": {"COURTYARD_MQTT_INGEST_PASSWORD", "COURTYARD_MQTT_SIMULATORS_PASSWORD"},
+        "mosquitto": {
+            "COURTYARD_MQTT_INGEST_PASSWORD",
+            "COURTYARD_MQTT_API_PASSWORD",
+            "COURTYARD_MQTT_SIMULATORS_PASSWORD",
+        },
         "influxdb": set(),
         "init": {"COURTYARD_INFLUX_ADMIN_PASSWORD", "COURTYARD_INFLUX_ADMIN_TOKEN"},
         "ingest": {"COURTYARD_MQTT_INGEST_PASSWORD"},
         "rollups": set(),
         "alarms": set(),
-        "api": {"COURTYARD_API_KEY"},
+        "api": {"COURTYARD_API_KEY", "COURTYARD_MQTT_API_PASSWORD"},
         "grafana": {"COURTYARD_GRAFANA_ADMIN_PASSWORD"},
         "simulators": {"COURTYARD_MQTT_SIMULATORS_PASSWORD"},
     }

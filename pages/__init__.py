@@ -1,0 +1,1 @@
+"""What people see: pages and walls in the same process as the API, in Chinese and English. They work offline."""
