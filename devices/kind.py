@@ -4,7 +4,7 @@ A kind is data. Decode, line protocol, statistics, API, simulator contract tests
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from math import isfinite
@@ -118,6 +118,18 @@ STATUS_FIELDS = (
 )
 """Every kind's status channel: whether the device is connected. It is retained, and it is the MQTT will."""
 
+COMMON = MappingProxyType(
+    {
+        "online": Text("online", "在线"),
+        "offline": Text("offline", "离线"),
+        "maintenance": Text("in maintenance", "维护中"),
+        "unknown": Text("unknown", "未知"),
+        "true": Text("yes", "是"),
+        "false": Text("no", "否"),
+    }
+)
+"""What the labels that every kind has are called."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
@@ -133,6 +145,7 @@ class Kind:
         pairs: events that belong together.
         statistics: what is served about it.
         alarms: when one needs hands; that it is offline goes without saying.
+        words: what its labels and parts are called; those that every kind has need none.
     """
 
     name: str
@@ -144,6 +157,7 @@ class Kind:
     pairs: tuple[Pair, ...] = ()
     statistics: tuple[Statistic, ...] = ()
     alarms: tuple[Rule, ...] = ()
+    words: Mapping[str, Text] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         """Check the declaration as a whole."""
@@ -165,6 +179,15 @@ class Kind:
     def max_hold_ns(self) -> int:
         """How long a sample holds, in nanoseconds."""
         return round(HOLD_INTERVALS * self.interval_s * 1e9)
+
+    def word(self, label: str) -> Text:
+        """What a label or a part is called; where nothing says, as it stands."""
+        found = self.words.get(label, COMMON.get(label))
+        if found is not None:
+            return found
+        if self.part is not None and label.isdigit():
+            return Text(f"{self.part.title.en} {label}", f"{self.part.title.zh} {label}")
+        return Text(label, label)
 
     @cached_property
     def tables(self) -> Mapping[str, Table]:

@@ -18,6 +18,15 @@ KIND = Kind(
         title=Text("Waste stream", "垃圾类别"),
         values=("recyclable", "kitchen", "hazardous", "residual"),
     ),
+    words={
+        "closed": Text("closed", "关闭"),
+        "open": Text("open", "打开"),
+        "jammed": Text("jammed", "卡住"),
+        "recyclable": Text("Recyclable", "可回收物"),
+        "kitchen": Text("Kitchen", "厨余垃圾"),
+        "hazardous": Text("Hazardous", "有害垃圾"),
+        "residual": Text("Residual", "其他垃圾"),
+    },
     telemetry=(
         gauge("fill", Text("Fill level", "满溢度"), "1", 0, 1),
         gauge("weight_kg", Text("Weight", "重量"), "kg", 0, 5000),

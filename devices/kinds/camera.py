@@ -10,6 +10,18 @@ KIND = Kind(
     name="camera",
     title=Text("Camera", "摄像机"),
     interval_s=60,
+    words={
+        "live": Text("live", "正常"),
+        "frozen": Text("frozen", "冻结"),
+        "down": Text("down", "中断"),
+        "fire_lane_blocked": Text("Fire lane blocked", "消防通道堵塞"),
+        "intrusion": Text("Intrusion", "入侵"),
+        "littering": Text("Littering", "乱扔垃圾"),
+        "crowd": Text("Crowd", "人群聚集"),
+        "ev_in_lift": Text("E-bike in a lift", "电动车进电梯"),
+        "begin": Text("begin", "开始"),
+        "end": Text("end", "结束"),
+    },
     telemetry=(
         state("stream", Text("Stream", "视频流"), ("live", "frozen", "down")),
         gauge("fps", Text("Frame rate", "帧率"), "fps", 0, 240),

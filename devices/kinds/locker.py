@@ -13,6 +13,11 @@ KIND = Kind(
     title=Text("Parcel locker", "快递柜"),
     interval_s=300,
     part=Part(name="size", title=Text("Cell size", "格口尺寸"), values=("small", "medium", "large")),
+    words={
+        "small": Text("Small", "小格"),
+        "medium": Text("Medium", "中格"),
+        "large": Text("Large", "大格"),
+    },
     telemetry=(
         gauge("total", Text("Cells", "格口总数"), "cells", 0, 10_000, integer=True),
         gauge("occupied", Text("Occupied cells", "占用格口"), "cells", 0, 10_000, integer=True),

@@ -26,6 +26,10 @@ def test_every_kind_says_what_people_need(kind: Kind) -> None:
     assert all(title.en and title.zh for title in titles)
     assert all(each.definition.endswith(".") and each.unit for each in kind.statistics)
     assert {each.group for each in kind.statistics} >= {Group.OCCUPANCY, Group.USAGE}
+    labels = [label for table in kind.tables.values() for field in table.fields for label in field.labels]
+    labels += kind.part.values if kind.part is not None else ()
+    assert [label for label in labels if kind.word(label).zh == label] == []
+    assert set(kind.words) <= set(labels), "a word for a label that is none"
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
