@@ -101,6 +101,29 @@ class Wanted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Tally:
+    """How many alarms of one rule there were, of all devices or of one.
+
+    Attributes:
+        kind: name of the kind; "" where they are about whole compounds.
+        rule: name of the rule.
+        severity: how bad.
+        compound: id; "" where it stands for all.
+        device: id; "" where it stands for all, or where they are about whole compounds.
+        number: how many were raised.
+        seconds: how long they lasted together, up to now where they are open.
+    """
+
+    kind: str
+    rule: str
+    severity: Severity
+    compound: str
+    device: str
+    number: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
     """How alarms fared.
 

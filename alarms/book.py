@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from alarms.alarm import SEVERITIES, Alarm, Open, Summary, Wanted
+from alarms.alarm import SEVERITIES, Alarm, Open, Summary, Tally, Wanted
 from alarms.errors import AcknowledgedError, UnknownAlarmError
 from alarms.outbox import put
 from alarms.standing import Change, Standing, Subject, What
@@ -184,6 +184,34 @@ class Book:
             mean_acknowledge_s=None if acknowledge is None else max(float(acknowledge), 0.0),
             mean_clear_s=None if clear is None else float(clear),
         )
+
+    def tallies(self, wanted: Wanted, *, now_ns: int, by_device: bool, most: int = 1000) -> list[Tally]:
+        """How many alarms there were by rule, or by rule and device, the most first.
+
+        Args:
+            wanted: which.
+            now_ns: the present.
+            by_device: whether each device counts for itself.
+            most: give so many at most.
+
+        Raises:
+            RecordsError: the records cannot be read.
+        """
+        c = ALARMS.c
+        keys = [c.kind, c.rule, c.severity, *([c.compound, c.device] if by_device else [])]
+        seconds = func.sum((func.coalesce(c.cleared_ns, now_ns) - c.raised_ns) / 1e9)
+        columns = [*keys, func.count().label("number"), seconds.label("seconds")]
+        chosen = _where(select(*columns).select_from(ALARMS), wanted).group_by(*keys)
+        with self._database.begin() as connection:
+            rows = connection.execute(chosen.order_by(func.count().desc(), *keys).limit(most)).mappings().all()
+        return [
+            Tally(
+                kind=row["kind"], rule=row["rule"], severity=Severity(row["severity"]),
+                compound=row.get("compound", ""), device=row.get("device", ""),
+                number=row["number"], seconds=max(float(row["seconds"]), 0.0),
+            )
+            for row in rows
+        ]  # fmt: skip
 
 
 def _apply(connection: Connection, change: Change, severity: Severity) -> int | None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from alarms.alarm import Alarm, Open, Wanted
+from alarms.alarm import Alarm, Open, Tally, Wanted
 from alarms.book import Book
 from api.context import Context
 from api.errors import AlarmsAwayError
@@ -127,6 +127,19 @@ class Alarms:
             mean_repair_s=found.mean_clear_s,
         )
 
+    @property
+    def there(self) -> bool:
+        """Whether alarms can be asked about."""
+        return self._kept is not None
+
+    def rule(self, kind: str, name: str) -> Rule | None:
+        """A rule by the name of its kind, "" for those about whole compounds; None where it is gone."""
+        return self._rules.get((kind, name), UPLINK if not kind else None)
+
+    def tallies(self, wanted: Wanted, *, by_device: bool) -> list[Tally]:
+        """How many there were by rule, or by rule and device; raises AlarmsAwayError, RecordsError."""
+        return self._book.tallies(wanted, now_ns=self._context.clock(), by_device=by_device)
+
     def get(self, number: int) -> AlarmModel:
         """One alarm; raises UnknownAlarmError, AlarmsAwayError, RecordsError."""
         return self._model(self._book.get(number))
@@ -169,7 +182,7 @@ class Alarms:
         compound = self._context.inventory.compounds.get(alarm.compound)
         zone = ZoneInfo("UTC") if compound is None else compound.timezone
         # What a rule that is gone was called nobody knows any more.
-        rule = self._rules.get((alarm.kind, alarm.rule), UPLINK if not alarm.kind else None)
+        rule = self.rule(alarm.kind, alarm.rule)
         title = Title(en=alarm.rule, zh=alarm.rule) if rule is None else Title.of(rule.title)
         advice = Title(en="", zh="") if rule is None else Title.of(rule.advice)
         end_ns = self._context.clock() if alarm.cleared_ns is None else alarm.cleared_ns

@@ -88,6 +88,7 @@ class CompoundNow(Model):
     states_by_kind: dict[str, Counts]
     last_reading: Time | None
     last_reading_age_s: Age | None
+    ages_by_kind: Annotated[dict[str, Age | None], Field(description="Of the last reading of each kind, in seconds")]
     figures: list[Figure]
 
 

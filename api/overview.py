@@ -55,6 +55,7 @@ def _compound(
         states_by_kind=_by_kind(context, compound, known),
         last_reading=rfc3339(last, tz) if last is not None else None,
         last_reading_age_s=max(now_ns - last, 0) / NS_PER_S if last is not None else None,
+        ages_by_kind=_ages(context, compound, known, now_ns),
         figures=[figure for kind, result in results for figure in _figures(kind, result)],
     )
 
@@ -62,6 +63,18 @@ def _compound(
 def _by_kind(context: Context, compound: Compound, known: Mapping[str, Connection]) -> dict[str, dict[State, int]]:
     devices = {kind: compound.of_kind(kind) for kind in context.kinds}
     return {kind: counts(known[device.id] for device in members) for kind, members in devices.items() if members}
+
+
+def _ages(
+    context: Context, compound: Compound, known: Mapping[str, Connection], now_ns: int
+) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for kind in context.kinds:
+        if devices := compound.of_kind(kind):
+            times = [known[each.id].last_reading_ns for each in devices]
+            last = max((each for each in times if each is not None), default=None)
+            found[kind] = None if last is None else max(now_ns - last, 0) / NS_PER_S
+    return found
 
 
 def _people_inside(results: Iterable[tuple[Kind, Result]]) -> float | None:

@@ -13,6 +13,7 @@ from api.export_statistics import StatisticsExport
 from api.files import Format
 from api.inventory import DevicesQuestion
 from api.readings import Order, ReadingsQuestion
+from api.report import Length, ReportQuestion
 from api.statistics import StatisticsQuestion
 from api.times import HOW
 from devices.alarms import Severity
@@ -264,6 +265,25 @@ class StatisticsExportParams(_Params):
             device=self.device,
         )
         return StatisticsExport(compound=self.compound, group=self.group, question=question, format=self.format)
+
+
+class ReportParams(_Params):
+    """Parameters of /v1/reports/{length}."""
+
+    date: Annotated[
+        str | None,
+        Field(max_length=10, description="A day like 2026-11-30 or a month like 2026-11. Default: the present one"),
+    ] = None
+    compound: Annotated[
+        str | None, Field(max_length=64, description="Id of a compound. Default: all compounds together")
+    ] = None
+    format: Annotated[
+        Literal["json", "csv", "parquet", "arrow"], Field(description="`json`, or its figures as a file")
+    ] = "json"
+
+    def question(self, length: Length) -> ReportQuestion:
+        """As the service asks it."""
+        return ReportQuestion(length=length, date=self.date, compound=self.compound)
 
 
 def _names(fields: list[str]) -> tuple[str, ...]:

@@ -35,9 +35,13 @@ from api.questions import (
     NoParams,
     ReadingsExportParams,
     ReadingsParams,
+    ReportParams,
     StatisticsExportParams,
     StatisticsParams,
 )
+from api.report import Length, Report
+from api.report_file import report_file
+from api.rollups import RollupList
 from api.service import Service
 from devices.statistics import Group
 
@@ -125,6 +129,12 @@ def data_router(service: Service, guard: Guard) -> APIRouter:  # noqa: C901  (on
         """Statistics of a compound, of some of its devices, or of all compounds together as a file."""
         return _sent(service.export_statistics(params.question()))
 
+    @router.get("/v1/reports/{length}", tags=["reports"], response_model=Report, responses=_FILES)
+    def get_report(length: Length, params: Annotated[ReportParams, Query()]) -> Response:
+        """A day or a month, of a compound or of all: what was down, what was used, what may fail or be full next."""
+        found = service.report(params.question(length))
+        return _json(found) if params.format == "json" else _sent(report_file(found, Format(params.format)))
+
     @router.get("/v1/kinds", tags=["catalogue"], response_model=KindList)
     def list_kinds(_: Annotated[NoParams, Query()]) -> Response:
         """Kinds of devices: fields, units, events, statistics, topics and the JSON schema of payloads."""
@@ -194,6 +204,11 @@ def operations_router(service: Service, guard: Guard, metrics: Metrics) -> APIRo
     def get_ledger(params: Annotated[LedgerParams, Query()]) -> Response:
         """What became of everything received, whether it balances, and which readings never came."""
         return _json(service.ledger(params.device, params.limit))
+
+    @router.get("/v1/rollups", dependencies=[Depends(guard)], response_model=RollupList)
+    def get_rollups(_: Annotated[NoParams, Query()]) -> Response:
+        """How far the rollups have come, by kind."""
+        return _json(service.rollups())
 
     @router.get("/health")
     async def health() -> Health:

@@ -9,7 +9,7 @@ import structlog
 
 from alarms.book import Book
 from alarms.calendar import Calendar
-from api import catalogue, export_readings, export_statistics, inventory, readings, statistics
+from api import catalogue, export_readings, export_statistics, inventory, readings, report, rollups, statistics
 from api.alarms import Alarms
 from api.answers import FleetAnswer, ReadingsAnswer, StatisticsAnswer
 from api.context import Context
@@ -34,6 +34,8 @@ from api.models import (
 from api.options import ApiOptions
 from api.overview import compounds_now
 from api.readings import ReadingsQuestion
+from api.report import Report, ReportQuestion
+from api.rollups import RollupList
 from api.statistics import StatisticsQuestion
 from api.times import Clock
 from devices.errors import StoreError
@@ -164,6 +166,14 @@ class Service:
     def export_statistics(self, question: StatisticsExport) -> File:
         """Statistics as a file; raises QueryError, NotFoundError, StoreError, BusyError."""
         return export_statistics.figures(self.context, question, self._one_of_few)
+
+    def report(self, question: ReportQuestion) -> Report:
+        """A day or a month for people; raises QueryError, NotFoundError, StoreError, RecordsError, BusyError."""
+        return report.report(self.context, self.alarms, question, self._one_of_few)
+
+    def rollups(self) -> RollupList:
+        """How far the rollups have come; raises StoreError."""
+        return rollups.how_far(self.context)
 
     def ledger(self, device: str | None, limit: int) -> LedgerAnswer:
         """What became of everything received; raises NotFoundError, LedgerAwayError, BusyError."""

@@ -13,6 +13,7 @@ from rich.table import Table
 from courtyard import logs, roles, wiring
 from courtyard.alarms_cli import alarms_app
 from courtyard.letters_cli import letters_app
+from courtyard.report_cli import report
 from courtyard.reporting import reported
 from courtyard.rollups_cli import rollups_app
 from courtyard.score_cli import score
@@ -37,6 +38,7 @@ app.add_typer(rollups_app, name="rollups")
 app.add_typer(alarms_app, name="alarms")
 app.command()(score)
 app.command()(status)
+app.command()(report)
 
 
 def _settings() -> Settings:

@@ -1,5 +1,6 @@
 """What a running API serves."""
 
+import http.client
 import json
 import urllib.error
 import urllib.parse
@@ -72,15 +73,28 @@ class Client:
             raise StoreUnavailableError(f"{address} did not answer as this API does")
         return said
 
+    def file(self, path: str, **params: str) -> bytes:
+        """The bytes that the API answers with at an address; raises as `get` does."""
+        return self._read(path, params)[1]
+
     def _asked(self, path: str, params: Mapping[str, str]) -> tuple[str, Any]:
         """The address that is asked, and the JSON that it answers with."""
+        address, body = self._read(path, params)
+        try:
+            return address, json.loads(body)
+        except ValueError as exc:
+            raise StoreUnavailableError(f"{address} did not answer: {exc}") from exc
+
+    def _read(self, path: str, params: Mapping[str, str]) -> tuple[str, bytes]:
+        """The address that is asked, and the body of its answer."""
         address = f"{self._url}{path}{'?' if params else ''}{urllib.parse.urlencode(params)}"
         request = urllib.request.Request(address, headers=self._headers)  # noqa: S310  (the scheme was checked)
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
-                return address, json.load(answer)
+                body: bytes = answer.read()
+                return address, body
         except urllib.error.HTTPError as exc:
             why = exc.read().decode(errors="replace")[:_SAID]
             raise StoreUnavailableError(f"{address} answered HTTP {exc.code}: {why}") from exc
-        except (OSError, ValueError) as exc:
+        except (OSError, http.client.HTTPException) as exc:
             raise StoreUnavailableError(f"{address} did not answer: {exc}") from exc

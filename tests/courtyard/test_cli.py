@@ -82,6 +82,7 @@ def test_doctor_says_what_to_do_about_each_fault(tmp_path: Path) -> None:
         "doctor",
         data_dir=tmp_path / "file",
         mqtt_port=free_port(),
+        api_port=free_port(),
         store="influx",
         influx_url=f"http://127.0.0.1:{free_port()}",
         influx_token="t",
