@@ -16,7 +16,7 @@ from api.ledger import Ledger
 from api.metrics import Measured, Metrics
 from api.openapi import describe
 from api.options import ApiOptions
-from api.routes import alarms_router, data_router, operations_router, pages_router
+from api.routes import alarms_router, data_router, docs_router, operations_router
 from api.service import IngestHealth, Service
 from api.stream import stream_router
 from api.times import HOW, Clock
@@ -86,7 +86,7 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
     app.include_router(data_router(service, guard))
     app.include_router(alarms_router(service, guard))
     app.include_router(stream_router(service.context, guard, hub))
-    app.include_router(pages_router(service, guard))
+    app.include_router(docs_router())
     problems.install(app)
     # Last added is outermost: what is measured is what a caller waits for.
     app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM_BYTES, compresslevel=_GZIP_LEVEL)

@@ -229,14 +229,9 @@ def operations_router(service: Service, guard: Guard, metrics: Metrics) -> APIRo
     return router
 
 
-def pages_router(service: Service, guard: Guard) -> APIRouter:
-    """Two pages for people. They work offline: nothing is loaded from elsewhere, and nothing is scripted."""
+def docs_router() -> APIRouter:
+    """A page about the API. It works offline: nothing is loaded from elsewhere, and nothing is scripted."""
     router = APIRouter(include_in_schema=False)
-
-    @router.get("/")
-    def overview_page(request: Request) -> HTMLResponse:
-        """How all compounds are now, or how to show a key."""
-        return pages.overview(service.overview() if guard.admits(request) else None)
 
     @router.get("/docs")
     async def docs_page(request: Request) -> HTMLResponse:

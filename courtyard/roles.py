@@ -70,6 +70,8 @@ def api(settings: Settings, stopped: Stopped) -> int:
     from courtyard.live import LivePart  # noqa: PLC0415  (ingest alone does without)
     from courtyard.server import ApiServer  # noqa: PLC0415  (ingest alone does without)
 
+    from pages.site import install as install_pages  # noqa: PLC0415  (ingest alone does without)
+
     _require_key(settings)
     known = wiring.kinds()
     inventory = wiring.load_inventory(settings.inventory, known)
@@ -79,8 +81,9 @@ def api(settings: Settings, stopped: Stopped) -> int:
         closing(wiring.open_records(settings)) as database,
     ):
         live = LivePart(settings, inventory, known)
+        options = wiring.api_options(settings)
         app = create_app(
-            wiring.api_options(settings),
+            options,
             inventory,
             known,
             store,
@@ -90,6 +93,7 @@ def api(settings: Settings, stopped: Stopped) -> int:
             calendar=Calendar(database),
             hub=live.hub,
         )
+        install_pages(app, options, inventory, known)
         server = ApiServer(app, settings.api_host, settings.api_port)
         live.start()
         try:

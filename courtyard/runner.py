@@ -23,6 +23,7 @@ from ingest.deliver import WriterState
 from ingest.health import Health
 from ingest.metrics import serve_metrics
 from ingest.service import Ingest
+from pages.site import install as install_pages
 from records.database import Database
 from store.protocol import Store
 
@@ -68,8 +69,9 @@ class Runner:
         self._settings = settings
         self._registry = CollectorRegistry()
         self._live = LivePart(settings, inventory, known)
+        options = api_options(settings, open_access=open_access)
         app = create_app(
-            api_options(settings, open_access=open_access),
+            options,
             inventory,
             known,
             store,
@@ -80,6 +82,7 @@ class Runner:
             calendar=Calendar(database),
             hub=self._live.hub,
         )
+        install_pages(app, options, inventory, known)
         self.service: Service = app.state.service
         self.api = ApiServer(app, settings.api_host, settings.api_port)
         self.ingest = Ingest(

@@ -1,0 +1,195 @@
+"""How pages are put together: a head, parts that look again every few seconds, charts; and who may see them."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import structlog
+from nicegui import run, ui
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from api.held import Held
+from devices.errors import CourtyardError
+from pages.charts import Chart
+from pages.rendering import Renderer
+from pages.session import COOKIE, Sessions
+from pages.tongue import Language, Tongue
+
+LANGUAGE_COOKIE = "courtyard_language"
+
+_LOOK_S = 5.0
+_CHARTS_S = 60.0
+_HELD_S = 2.0
+_MOST_HELD = 2000
+_WALL_OLD_S = 30
+"""A wall that has not been drawn anew for so long says that it is old."""
+
+_LOG = structlog.get_logger("pages")
+
+Part = Callable[[Tongue], Awaitable[None]]
+"""Puts one part of a page where it is called."""
+
+T = TypeVar("T")
+
+
+class Assembly:
+    """Puts pages together."""
+
+    def __init__(self, renderer: Renderer, sessions: Sessions) -> None:
+        """Draw with `renderer`, for whom `sessions` knows."""
+        self._renderer = renderer
+        self._sessions = sessions
+        self._held: OrderedDict[tuple[object, ...], Held[str]] = OrderedDict()
+
+    async def page(
+        self, request: Request, title: Callable[[Tongue], str], active: str, *parts: Part
+    ) -> Response | None:
+        """A page with a head.
+
+        Args:
+            request: who asks.
+            title: of the window.
+            active: the place in the head that it belongs to.
+            parts: what stands on it, in order.
+
+        Returns:
+            The way to sign in, for whoever has not; None where the page is made.
+        """
+        person = self.person(request)
+        if person is None:
+            return _to_sign_in(request)
+        tongue = self.tongue(request)
+        _head(tongue, title(tongue))
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        ui.html(self._renderer.render("top", tongue, active=active, here=here, person=person), sanitize=False)
+        with ui.element("main").classes("body").props("id=body"):
+            for part in parts:
+                await part(tongue)
+        return None
+
+    async def wall(self, request: Request, title: Callable[[Tongue], str], part: Part) -> Response | None:
+        """A page for a screen: one part, dark, and old when it has not been drawn for a while; see `page`."""
+        if self.person(request) is None:
+            return _to_sign_in(request)
+        tongue = self.tongue(request)
+        _head(tongue, title(tongue))
+        ui.add_head_html(f"<style>body {{ background: #0b1a1b; }} :root {{ --old: {_WALL_OLD_S}s; }}</style>")
+        await part(tongue)
+        return None
+
+    def gone(self, request: Request) -> Response:
+        """What is asked for is not there."""
+        if self.person(request) is None:
+            return _to_sign_in(request)
+        tongue = self.tongue(request)
+        return HTMLResponse(self._renderer.render("gone", tongue, title=tongue.word("gone")), 404)
+
+    def person(self, request: Request) -> str | None:
+        """Who asks; None where they have not signed in."""
+        return self._sessions.person(request.cookies.get(COOKIE))
+
+    @staticmethod
+    def tongue(request: Request) -> Tongue:
+        """The language of somebody: of `lang` in the address, of the cookie, or as the browser asks."""
+        for said in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
+            if said in set(Language):
+                return Tongue(Language(said))
+        return Tongue(Language.of(request.headers.get("Accept-Language", "")))
+
+    def live(self, make: Callable[[Tongue], str], *key: object, look: str = "body", every_s: float = _LOOK_S) -> Part:
+        """A part that looks again every few seconds.
+
+        Args:
+            make: its HTML; it may raise `CourtyardError`, and then the part stays as it is, and says so.
+            key: what it shows; for all who look at the same it is made once. Nothing: for each anew.
+            look: its class.
+            every_s: how often it looks.
+        """
+
+        async def part(tongue: Tongue) -> None:
+            notice = ui.html("", sanitize=False)
+            body = ui.html("", sanitize=False).classes(look)
+
+            def made() -> str:
+                return make(tongue)
+
+            async def show() -> None:
+                try:
+                    text = await in_thread(self._once((*key, tongue.language), made) if key else made)
+                except CourtyardError as exc:
+                    _LOG.warning("a page cannot be drawn", page=key, code=exc.code, error=exc.message)
+                    notice.set_content(f'<p class="notice" role="alert">{tongue.word("store_away")}</p>')
+                    return
+                notice.set_content("")
+                body.set_content(text)
+
+            await show()
+            ui.timer(every_s, show, immediate=False)
+
+        return part
+
+    @staticmethod
+    def still(make: Callable[[Tongue], str]) -> Part:
+        """A part that stays as it is made."""
+
+        async def part(tongue: Tongue) -> None:
+            ui.html(await in_thread(lambda: make(tongue)), sanitize=False).classes("body")
+
+        return part
+
+    def charts(self, make: Callable[[Tongue], list[Chart]]) -> Part:
+        """Charts that look again every minute; see `live`."""
+
+        async def part(tongue: Tongue) -> None:
+            shown: dict[str, ui.echart] = {}
+            grid = ui.element("div").classes("grid")
+
+            async def show() -> None:
+                try:
+                    found = await in_thread(lambda: make(tongue))
+                except CourtyardError as exc:
+                    _LOG.warning("charts cannot be drawn", code=exc.code, error=exc.message)
+                    return
+                for chart in found:
+                    if chart.title in shown:
+                        drawn = shown[chart.title]
+                        drawn.options.clear()
+                        drawn.options.update(chart.options)
+                        drawn.update()
+                        continue
+                    with grid, ui.element("section").classes("card"):
+                        ui.html(self._renderer.render("chart", tongue, title=chart.title), sanitize=False)
+                        shown[chart.title] = ui.echart(chart.options).style("height: 220px")
+
+            await show()
+            ui.timer(_CHARTS_S, show, immediate=False)
+
+        return part
+
+    def _once(self, key: tuple[object, ...], made: Callable[[], str]) -> Held[str]:
+        held = self._held.get(key)
+        if held is None:
+            held = self._held[key] = Held(made, _HELD_S)
+            while len(self._held) > _MOST_HELD:
+                self._held.popitem(last=False)
+        return held
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """What a call gives, made beside the event loop."""
+    # NiceGUI gives None only while it shuts down, and then nobody is left to see it.
+    return await run.io_bound(call)  # type: ignore[return-value]
+
+
+def _head(tongue: Tongue, title: str) -> None:
+    ui.page_title(f"{title} · Courtyard")
+    language = "zh-CN" if tongue.language is Language.ZH else "en"
+    ui.add_head_html(f'<script>document.documentElement.lang = "{language}"</script>')
+    ui.add_head_html('<link rel="stylesheet" href="/_courtyard/courtyard.css">')
+
+
+def _to_sign_in(request: Request) -> Response:
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/sign-in?{urlencode({'next': here})}", 303)

@@ -1,0 +1,276 @@
+"""The pages: what stands on each, made of the service's answers."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import structlog
+from nicegui import ui
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from alarms.alarm import Open
+from api.answers import ReadingsAnswer
+from api.questions import AlarmsParams, ReadingsParams, ReportParams
+from api.report import Length
+from api.service import Service
+from api.times import rfc3339
+from devices.errors import CourtyardError, NotFoundError, QueryError
+from devices.inventory import Inventory
+from devices.kind import TELEMETRY, Kind
+from pages import charts, strips, views
+from pages.assembly import Assembly, in_thread
+from pages.charts import Chart
+from pages.rendering import Renderer
+from pages.taking_on import alarm_form
+from pages.tongue import Tongue
+
+_PAGE = 50
+_HISTORY = 10
+_STRIPS_S = 60.0
+
+_LOG = structlog.get_logger("pages")
+
+Title = Callable[[Tongue], str]
+
+
+class Screens:
+    """The pages of one installation."""
+
+    def __init__(
+        self, service: Service, inventory: Inventory, kinds: Mapping[str, Kind], assembly: Assembly, renderer: Renderer
+    ) -> None:
+        """Show what `service` says."""
+        self._service = service
+        self._inventory = inventory
+        self._kinds = kinds
+        self._assembly = assembly
+        self._renderer = renderer
+
+    async def fleet(self, request: Request) -> Response | None:
+        """All compounds, and what needs hands."""
+
+        def made(tongue: Tongue) -> str:
+            return self._renderer.render("fleet", tongue, fleet=views.fleet(self._service, self._kinds))
+
+        return await self._assembly.page(request, _word("overview"), "overview", self._assembly.live(made, "fleet"))
+
+    async def compound(self, request: Request, compound: str) -> Response | None:
+        """One compound."""
+        found = self._inventory.compounds.get(compound)
+        if found is None:
+            return self._assembly.gone(request)
+        mine = [kind for kind in self._kinds.values() if found.of_kind(kind.name)]
+
+        def now(tongue: Tongue) -> str:
+            detail, alarms = self._service.compound(compound), views.open_alarms(self._service, compound)
+            tiles = views.tiles(detail, self._kinds)
+            return self._renderer.render("compound", tongue, compound=detail, tiles=tiles, alarms=alarms)
+
+        def devices(tongue: Tongue) -> str:
+            return self._renderer.render("devices", tongue, devices=views.devices_of(self._service, compound))
+
+        return await self._assembly.page(
+            request,
+            lambda tongue: tongue.text(found.name),
+            "overview",
+            self._assembly.live(now, "compound", compound),
+            self._assembly.charts(partial(charts.of_compound, self._service, compound, mine)),
+            self._assembly.live(devices, "devices", compound),
+        )
+
+    async def device(self, request: Request, device: str) -> Response | None:
+        """One device, with its readings and its outages."""
+        if device not in self._inventory.devices:
+            return self._assembly.gone(request)
+        kind = self._kinds[self._inventory.devices[device].kind]
+
+        def now(tongue: Tongue) -> str:
+            alarms = views.latest_alarms(self._service, device, _HISTORY)
+            return self._renderer.render("device", tongue, device=self._service.device(device), alarms=alarms)
+
+        def states(tongue: Tongue) -> str:
+            labelled = [each for each in kind.telemetry if each.is_label]
+            found = strips.of_readings(self._readings(device), kind, labelled, tongue)
+            return self._renderer.render("strips", tongue, strips=found)
+
+        def numbers(tongue: Tongue) -> list[Chart]:
+            numbered = [each for each in kind.telemetry if each.is_number]
+            return charts.of_readings(self._readings(device), kind, numbered, tongue)
+
+        return await self._assembly.page(
+            request,
+            lambda _: device,
+            "overview",
+            self._assembly.live(now, "device", device),
+            self._assembly.live(states, "states", device, every_s=_STRIPS_S),
+            self._assembly.charts(numbers),
+        )
+
+    async def alarms(self, request: Request) -> Response | None:
+        """Alarms, filtered and a page at a time."""
+        query = request.query_params
+        asked = {name: query.get(name, "")[:64] for name in ("compound", "device", "severity", "kind")}
+        asked["state"] = query.get("state", Open.OPEN)
+        try:
+            params = _alarms_params(asked, query.get("offset", "0"))
+            if self._service.alarms.there:
+                await in_thread(lambda: self._service.alarms.find(params.question()))
+        except (ValidationError, NotFoundError, QueryError):
+            return self._assembly.gone(request)
+
+        def made(tongue: Tongue) -> str:
+            if not self._service.alarms.there:
+                return self._renderer.render("no_alarms", tongue)
+            return self._alarms(params, asked, tongue)
+
+        def form(tongue: Tongue) -> str:
+            return self._renderer.render("ask_alarms", tongue, asked=asked)
+
+        return await self._assembly.page(
+            request,
+            _word("alarms"),
+            "alarms",
+            self._assembly.still(form),
+            self._assembly.live(made, "alarms", *asked.values(), params.offset),
+        )
+
+    async def alarm(self, request: Request, alarm: int) -> Response | None:
+        """One alarm, to be taken on."""
+        try:
+            found = await in_thread(lambda: self._service.alarms.get(alarm))
+        except CourtyardError as exc:
+            _LOG.debug("no such alarm", alarm=alarm, code=exc.code)
+            return self._assembly.gone(request)
+        person = self._assembly.person(request) or ""
+
+        def made(tongue: Tongue) -> str:
+            return self._renderer.render("alarm", tongue, alarm=self._service.alarms.get(alarm))
+
+        async def form(tongue: Tongue) -> None:
+            if found.cleared is None:
+                alarm_form(self._service.alarms, alarm, person, tongue, taken=found.acknowledged is not None)
+
+        return await self._assembly.page(
+            request, lambda tongue: tongue.text(found.title), "alarms", self._assembly.live(made), form
+        )
+
+    async def reports(self, request: Request) -> Response | None:
+        """A day or a month, to be read, printed and saved."""
+        query = request.query_params
+        compound = query.get("compound", "")
+        day = query.get("date", "") or datetime.now(self._zone(compound)).date().isoformat()
+        asked = {"length": query.get("length", Length.MONTH), "day": day, "compound": compound}
+        try:
+            length = Length(asked["length"])
+            params = ReportParams(date=day if length is Length.DAY else day[:7], compound=compound or None)
+            report = await in_thread(lambda: self._service.report(params.question(length)))
+        except (ValueError, NotFoundError, QueryError):
+            return self._assembly.gone(request)
+        address = f"/reports/file?{urlencode({'length': length, 'compound': compound, 'date': params.date or ''})}"
+
+        async def actions(tongue: Tongue) -> None:
+            text = self._renderer.render("report_actions", tongue, address=address)
+            ui.html(text, sanitize=False).classes("noprint")
+            ui.button(tongue.word("print")).props("no-caps unelevated color=teal-10 icon=print").classes("noprint").on(
+                "click", js_handler="() => window.print()"
+            )
+
+        return await self._assembly.page(
+            request,
+            _word("reports"),
+            "reports",
+            self._assembly.still(lambda tongue: self._renderer.render("ask_report", tongue, asked=asked)),
+            actions,
+            self._assembly.still(lambda tongue: self._renderer.render("report", tongue, report=report)),
+        )
+
+    async def pipeline(self, request: Request) -> Response | None:
+        """Whether readings flow, and what became of them."""
+        live = self._assembly.live(self._pipeline, "pipeline")
+        return await self._assembly.page(request, _word("pipeline"), "pipeline", live)
+
+    async def wall(self, request: Request) -> Response | None:
+        """All compounds, for a screen."""
+        name = self._inventory.name
+
+        def made(tongue: Tongue) -> str:
+            fleet = views.fleet(self._service, self._kinds)
+            return self._renderer.render("wall_fleet", tongue, fleet=fleet, name=name, time=self._now(""))
+
+        live = self._assembly.live(made, "wall", look="wall")
+        return await self._assembly.wall(request, lambda tongue: tongue.text(name), live)
+
+    async def wall_compound(self, request: Request, compound: str) -> Response | None:
+        """One compound, for a screen."""
+        found = self._inventory.compounds.get(compound)
+        if found is None:
+            return self._assembly.gone(request)
+
+        def made(tongue: Tongue) -> str:
+            detail, alarms = self._service.compound(compound), views.open_alarms(self._service, compound)
+            return self._renderer.render(
+                "wall_compound", tongue, compound=detail, tiles=views.tiles(detail, self._kinds), alarms=alarms,
+                devices=sum(detail.now.states.values()), time=self._now(compound),
+            )  # fmt: skip
+
+        live = self._assembly.live(made, "wall", compound, look="wall")
+        return await self._assembly.wall(request, lambda tongue: tongue.text(found.name), live)
+
+    def _alarms(self, params: AlarmsParams, asked: Mapping[str, str], tongue: Tongue) -> str:
+        found = self._service.alarms.find(params.question())
+        month = params.model_copy(update={"start": "-30d", "state": Open.ALL, "offset": 0})
+        query = {name: value for name, value in asked.items() if value}
+        after = {**query, "offset": found.next_offset or 0}
+        return self._renderer.render(
+            "alarms", tongue, found=found, asked=asked, summary=self._service.alarms.summary(month.question()),
+            first=f"/alarms?{urlencode(query)}", next=f"/alarms?{urlencode(after)}",
+        )  # fmt: skip
+
+    def _pipeline(self, tongue: Tongue) -> str:
+        reasons = []
+        try:
+            self._service.check_ready()
+        except CourtyardError as exc:
+            reasons.append(exc.message)
+        try:
+            ledger = self._service.ledger(None, 20)
+        except CourtyardError as exc:
+            _LOG.debug("the ledger is out of reach", code=exc.code)
+            ledger = None
+        kinds = ledger.kinds if ledger is not None else []
+        sums = {name: sum(getattr(each, name) for each in kinds) for name in ("received", "written", "duplicate")}
+        sums["refused"] = sum(sum(each.dead_lettered.values()) for each in kinds)
+        rollups = self._service.rollups()
+        return self._renderer.render("pipeline", tongue, reasons=reasons, ledger=ledger, sums=sums, rollups=rollups)
+
+    def _readings(self, device: str) -> ReadingsAnswer:
+        question = ReadingsParams(table=TELEMETRY, start="-24h", limit=10_000, order="oldest").question()
+        return self._service.readings(device, question)
+
+    def _zone(self, compound: str) -> ZoneInfo:
+        found = self._inventory.compounds.get(compound) or next(iter(self._inventory.compounds.values()))
+        return found.timezone
+
+    def _now(self, compound: str) -> str:
+        return rfc3339(self._service.context.clock(), self._zone(compound))
+
+
+def _word(name: str) -> Title:
+    return lambda tongue: tongue.word(name)
+
+
+def _alarms_params(asked: Mapping[str, str], offset: str) -> AlarmsParams:
+    """The parameters of /v1/alarms; raises ValidationError."""
+    return AlarmsParams.model_validate(
+        {
+            "limit": _PAGE,
+            "offset": offset,
+            "state": asked["state"],
+            **{name: asked[name] or None for name in ("compound", "device")},
+            **{name: [asked[name]] if asked[name] else [] for name in ("severity", "kind")},
+        }
+    )
