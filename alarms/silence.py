@@ -1,7 +1,8 @@
 """Devices that are away, and compounds that are cut off.
 
 A device is away while its last status says offline, and from where its telemetry ceased to hold unless its last status
-says that it is in maintenance. Of one that was never heard nothing is known. Where nearly all known devices of a
+says that it is in maintenance, or it is catching up: it delivers what it could not send before. Of one that was never
+heard nothing is known. Where nearly all known devices of a
 compound are away, the compound is: one alarm for it stands for all of theirs.
 """
 
@@ -50,12 +51,19 @@ class Silence:
         self._inventory = inventory
         self._said: dict[str, tuple[int, str]] = {}
         self._heard: dict[str, int] = {}
+        self._delivering: set[str] = set()
+        self._delivered: dict[str, int] = {}
         self.standings = {
             subject: each for subject, each in standings.items() if subject.rule in {OFFLINE.name, UPLINK.name}
         }
 
-    def feed(self, batches: Iterable[Batch]) -> None:
-        """Take rows of any kind, in any order."""
+    def feed(self, batches: Iterable[Batch], *, delivered: bool = True) -> None:
+        """Take rows of any kind, in any order.
+
+        Args:
+            batches: the rows.
+            delivered: whether they have come just now, rather than some time ago.
+        """
         for batch in batches:
             if batch.table.name == STATUS:
                 self._hear_status(batch)
@@ -63,6 +71,8 @@ class Silence:
                 last = np.full(len(batch.keys), -1, np.int64)
                 np.maximum.at(last, batch.series, batch.time)
                 for key, time in zip(batch.keys, last.tolist(), strict=True):
+                    if delivered and time > self._heard.get(key.device, -1):
+                        self._delivering.add(key.device)
                     self._heard[key.device] = max(time, self._heard.get(key.device, -1))
 
     def tick(self, now_ns: int) -> list[Change]:
@@ -71,6 +81,7 @@ class Silence:
         for compound in self._inventory.compounds.values():
             away = {each.id: self._away_since(each, now_ns) for each in compound.devices}
             found += self._compound(compound, away, now_ns)
+        self._delivering.clear()
         return found
 
     def _hear_status(self, batch: Batch) -> None:
@@ -85,9 +96,13 @@ class Silence:
         said_ns, state = self._said.get(device.id, (-1, ""))
         if state == "offline":
             return said_ns
-        heard_ns = self._heard.get(device.id, -1)
-        silent_ns = heard_ns + self._kinds[device.kind].max_hold_ns
-        return silent_ns if heard_ns >= 0 and silent_ns <= now_ns and state != "maintenance" else None
+        heard_ns, hold_ns = self._heard.get(device.id, -1), self._kinds[device.kind].max_hold_ns
+        silent_ns = heard_ns + hold_ns
+        if heard_ns < 0 or silent_ns > now_ns or state == "maintenance":
+            return None
+        if device.id in self._delivering:
+            self._delivered[device.id] = now_ns
+        return silent_ns if now_ns - self._delivered.get(device.id, -hold_ns) >= hold_ns else None
 
     def _compound(self, compound: Compound, away: Mapping[str, int | None], now_ns: int) -> Iterator[Change]:
         subject = Subject("", UPLINK.name, compound.id)

@@ -160,7 +160,8 @@ class AlarmWorker:
         silence = Silence(self._kinds, self._inventory, standings, self._rules, self._windows)
         since_ns = max(self._clock() - 90 * 86_400 * 1_000_000_000, 0)
         for kind in self._kinds.values():
-            silence.feed(self._raw.latest(kind.tables[name], since_ns=since_ns) for name in (STATUS, TELEMETRY))
+            last = [self._raw.latest(kind.tables[name], since_ns=since_ns) for name in (STATUS, TELEMETRY)]
+            silence.feed(last, delivered=False)
         engines = {kind.name: Engine(kind, standings, self._rules, self._windows) for kind in self._kinds.values()}
         return _State(
             engines, silence, Written(self._kinds, self._inventory, self._raw, self._book.seen(), self._clock)

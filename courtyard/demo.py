@@ -21,7 +21,7 @@ from courtyard.embedded import embedded_broker, free_port
 from courtyard.runner import Runner
 from courtyard.settings import Settings
 from devices.inventory import Inventory
-from devices.kind import TELEMETRY
+from devices.kind import STATUS, TELEMETRY
 from devices.registry import Registry
 from ingest.ledger import Entry, per_kind, per_reason
 from store.protocol import Store
@@ -109,8 +109,10 @@ def resume_time(store: Store, known: Registry, inventory: Inventory, now: dateti
     since_ns = int(since.timestamp() * 1e9)
     newest_ns = 0
     for kind in known.values():
-        latest = store.latest(kind.tables[TELEMETRY], since_ns=since_ns, compounds=tuple(inventory.compounds))
-        newest_ns = max(newest_ns, int(latest.time.max(initial=0)))
+        # A status too: ended devices are said to be offline a little after their last reading, and come back after it.
+        for name in (TELEMETRY, STATUS):
+            latest = store.latest(kind.tables[name], since_ns=since_ns, compounds=tuple(inventory.compounds))
+            newest_ns = max(newest_ns, int(latest.time.max(initial=0)))
     if newest_ns == 0:
         return now - _HISTORY
     # A second more, so that no reading is made again under another sequence number.

@@ -69,7 +69,6 @@ def api(settings: Settings, stopped: Stopped) -> int:
     from courtyard.ledger import ledger_reader  # noqa: PLC0415  (ingest alone does without)
     from courtyard.live import LivePart  # noqa: PLC0415  (ingest alone does without)
     from courtyard.server import ApiServer  # noqa: PLC0415  (ingest alone does without)
-
     from pages.site import install as install_pages  # noqa: PLC0415  (ingest alone does without)
 
     _require_key(settings)

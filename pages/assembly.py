@@ -19,9 +19,9 @@ from pages.tongue import Language, Tongue
 
 LANGUAGE_COOKIE = "courtyard_language"
 
-_LOOK_S = 5.0
 _CHARTS_S = 60.0
-_HELD_S = 2.0
+_HELD_OF_LOOK = 0.4
+"""What is made serves all who look within this share of the time between two looks."""
 _MOST_HELD = 2000
 _WALL_OLD_S = 30
 """A wall that has not been drawn anew for so long says that it is old."""
@@ -37,10 +37,11 @@ T = TypeVar("T")
 class Assembly:
     """Puts pages together."""
 
-    def __init__(self, renderer: Renderer, sessions: Sessions) -> None:
-        """Draw with `renderer`, for whom `sessions` knows."""
+    def __init__(self, renderer: Renderer, sessions: Sessions, *, look_s: float = 5.0) -> None:
+        """Draw with `renderer`, for whom `sessions` knows; look again every `look_s` seconds."""
         self._renderer = renderer
         self._sessions = sessions
+        self._look_s = look_s
         self._held: OrderedDict[tuple[object, ...], Held[str]] = OrderedDict()
 
     async def page(
@@ -98,14 +99,14 @@ class Assembly:
                 return Tongue(Language(said))
         return Tongue(Language.of(request.headers.get("Accept-Language", "")))
 
-    def live(self, make: Callable[[Tongue], str], *key: object, look: str = "body", every_s: float = _LOOK_S) -> Part:
+    def live(self, make: Callable[[Tongue], str], *key: object, look: str = "body", every_s: float = 0.0) -> Part:
         """A part that looks again every few seconds.
 
         Args:
             make: its HTML; it may raise `CourtyardError`, and then the part stays as it is, and says so.
             key: what it shows; for all who look at the same it is made once. Nothing: for each anew.
             look: its class.
-            every_s: how often it looks.
+            every_s: how often it looks; as pages do where it is 0.
         """
 
         async def part(tongue: Tongue) -> None:
@@ -126,7 +127,7 @@ class Assembly:
                 body.set_content(text)
 
             await show()
-            ui.timer(every_s, show, immediate=False)
+            ui.timer(every_s or self._look_s, show, immediate=False)
 
         return part
 
@@ -171,7 +172,7 @@ class Assembly:
     def _once(self, key: tuple[object, ...], made: Callable[[], str]) -> Held[str]:
         held = self._held.get(key)
         if held is None:
-            held = self._held[key] = Held(made, _HELD_S)
+            held = self._held[key] = Held(made, self._look_s * _HELD_OF_LOOK)
             while len(self._held) > _MOST_HELD:
                 self._held.popitem(last=False)
         return held
@@ -185,6 +186,7 @@ async def in_thread(call: Callable[[], T]) -> T:
 
 def _head(tongue: Tongue, title: str) -> None:
     ui.page_title(f"{title} · Courtyard")
+    ui.colors(primary="#0b6363")
     language = "zh-CN" if tongue.language is Language.ZH else "en"
     ui.add_head_html(f'<script>document.documentElement.lang = "{language}"</script>')
     ui.add_head_html('<link rel="stylesheet" href="/_courtyard/courtyard.css">')

@@ -1,13 +1,11 @@
 """The pages: what stands on each, made of the service's answers."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import partial
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import structlog
-from nicegui import ui
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -54,7 +52,8 @@ class Screens:
         """All compounds, and what needs hands."""
 
         def made(tongue: Tongue) -> str:
-            return self._renderer.render("fleet", tongue, fleet=views.fleet(self._service, self._kinds))
+            fleet = views.fleet(self._service, self._kinds)
+            return self._renderer.render("fleet", tongue, fleet=fleet, name=self._inventory.name)
 
         return await self._assembly.page(request, _word("overview"), "overview", self._assembly.live(made, "fleet"))
 
@@ -162,7 +161,7 @@ class Screens:
         """A day or a month, to be read, printed and saved."""
         query = request.query_params
         compound = query.get("compound", "")
-        day = query.get("date", "") or datetime.now(self._zone(compound)).date().isoformat()
+        day = query.get("date", "") or self._now(compound)[:10]
         asked = {"length": query.get("length", Length.MONTH), "day": day, "compound": compound}
         try:
             length = Length(asked["length"])
@@ -172,19 +171,15 @@ class Screens:
             return self._assembly.gone(request)
         address = f"/reports/file?{urlencode({'length': length, 'compound': compound, 'date': params.date or ''})}"
 
-        async def actions(tongue: Tongue) -> None:
-            text = self._renderer.render("report_actions", tongue, address=address)
-            ui.html(text, sanitize=False).classes("noprint")
-            ui.button(tongue.word("print")).props("no-caps unelevated color=teal-10 icon=print").classes("noprint").on(
-                "click", js_handler="() => window.print()"
-            )
+        def actions(tongue: Tongue) -> str:
+            return self._renderer.render("report_actions", tongue, address=address)
 
         return await self._assembly.page(
             request,
             _word("reports"),
             "reports",
             self._assembly.still(lambda tongue: self._renderer.render("ask_report", tongue, asked=asked)),
-            actions,
+            self._assembly.still(actions),
             self._assembly.still(lambda tongue: self._renderer.render("report", tongue, report=report)),
         )
 

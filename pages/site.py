@@ -40,7 +40,9 @@ _RECONNECT_S = 30.0
 _YEAR_S = 365 * 86_400
 
 
-def install(app: FastAPI, options: ApiOptions, inventory: Inventory, kinds: Mapping[str, Kind]) -> None:
+def install(
+    app: FastAPI, options: ApiOptions, inventory: Inventory, kinds: Mapping[str, Kind], *, look_s: float = 5.0
+) -> None:
     """Add the pages to an application. Of several in one process the last has them: NiceGUI is one for all.
 
     Args:
@@ -48,10 +50,11 @@ def install(app: FastAPI, options: ApiOptions, inventory: Inventory, kinds: Mapp
         options: who may come in.
         inventory: which compounds and devices there are.
         kinds: how each kind is declared.
+        look_s: how often a page looks again, in seconds.
     """
     service: Service = app.state.service
     sessions, renderer = Sessions(options), Renderer(inventory, kinds)
-    assembly = Assembly(renderer, sessions)
+    assembly = Assembly(renderer, sessions, look_s=look_s)
     screens = Screens(service, inventory, kinds, assembly, renderer)
     app.include_router(_way_in(service, sessions, renderer))
     app.mount("/_courtyard", StaticFiles(directory=STATIC))

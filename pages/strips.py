@@ -11,6 +11,7 @@ from pages.charts import PALETTE
 from pages.tongue import Tongue
 
 _OPEN = "transparent"
+_NEARLY_ALL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class Strip:
     title: str
     pieces: list[Piece]
     legend: list[tuple[str, float, str]]
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it was in one state nearly all the time."""
+        return len(self.legend) == 1 and self.legend[0][1] > _NEARLY_ALL
 
     @property
     def shares(self) -> list[tuple[str, float]]:

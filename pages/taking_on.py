@@ -12,8 +12,8 @@ from pages.assembly import in_thread
 from pages.tongue import Tongue
 
 _HOURS = (1, 8)
-_LOOK = "no-caps unelevated color=teal-10"
-_SECOND = "no-caps outline color=teal-10"
+_LOOK = "no-caps unelevated"
+_SECOND = "no-caps outline"
 
 
 def alarm_form(alarms: Alarms, alarm: int, person: str, tongue: Tongue, *, taken: bool) -> None:

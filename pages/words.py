@@ -24,7 +24,6 @@ WORDS: Mapping[str, Text] = MappingProxyType(
         "devices": Text("Devices", "设备"),
         "device": Text("Device", "设备"),
         "building": Text("Building", "楼栋"),
-        "part": Text("Part", "部件"),
         "people_inside": Text("People inside", "在内人数"),
         "residents": Text("Residents", "居民"),
         "parking_spaces": Text("Parking spaces", "车位"),
@@ -38,7 +37,6 @@ WORDS: Mapping[str, Text] = MappingProxyType(
         "since": Text("Since", "自"),
         "firmware": Text("Firmware", "固件"),
         "kind": Text("Kind", "类型"),
-        "time": Text("Time", "时间"),
         "never": Text("never", "从未"),
         "just_now": Text("just now", "刚刚"),
         # how it is
@@ -59,7 +57,6 @@ WORDS: Mapping[str, Text] = MappingProxyType(
         "observed": Text("Observed", "观测占比"),
         "alarms_away": Text("Alarms are kept where this page cannot reach them.", "本页无法读取告警。"),
         "store_away": Text("The figures cannot be read at the moment; trying again.", "暂时无法读取数据，正在重试。"),
-        "shown_from": Text("What is shown is of", "显示的数据截至"),
         # alarms
         "alarm": Text("Alarm", "告警"),
         "severity": Text("Severity", "级别"),
@@ -75,7 +72,6 @@ WORDS: Mapping[str, Text] = MappingProxyType(
         "note": Text("Note", "备注"),
         "your_name": Text("Your name", "您的姓名"),
         "acknowledge": Text("Acknowledge", "确认接手"),
-        "snooze": Text("Snooze", "暂停通知"),
         "snooze_1h": Text("Snooze 1 h", "暂停通知 1 小时"),
         "snooze_8h": Text("Snooze 8 h", "暂停通知 8 小时"),
         "snoozed_until": Text("Nobody is told until", "暂停通知至"),
@@ -94,7 +90,7 @@ WORDS: Mapping[str, Text] = MappingProxyType(
         "last_24_hours": Text("last 24 hours", "最近 24 小时"),
         "latest": Text("Latest readings", "最新读数"),
         "field": Text("Field", "字段"),
-        "no_readings": Text("No readings in this time.", "该时段没有读数。"),
+        "all_the_time": Text("All the time", "全程"),
         "states": Text("States", "状态变化"),
         # reports
         "day": Text("Daily report", "日报"),
@@ -152,7 +148,6 @@ WORDS: Mapping[str, Text] = MappingProxyType(
         "no_rollups": Text("none yet: raw readings serve", "尚无，使用原始读数"),
         "missing_most": Text("Who misses most", "缺失最多的设备"),
         "nothing_missing": Text("Nothing is missing.", "没有缺失。"),
-        "streams": Text("Live streams", "实时订阅"),
         # walls
         "no_contact": Text("No contact with the server; the figures are old", "与服务器失去联系，数据已过时"),
         "no_reading_for": Text("no reading for", "无读数已"),

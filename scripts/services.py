@@ -53,6 +53,8 @@ def install() -> None:
         missing.append("mosquitto")
     if not shutil.which("mosquitto_sub"):
         missing.append("mosquitto-clients")  # the container's health check, tried by the tests
+    if not shutil.which("chromium"):
+        missing += ["chromium", "fonts-noto-cjk"]  # the browser that looks at the pages, and letters for it to show
     if not _has_compose():
         missing.append("docker-compose")  # `docker-compose config` checks docker-compose.yml; it needs no Docker engine
     if missing:

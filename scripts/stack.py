@@ -123,7 +123,9 @@ def _schedule(options: argparse.Namespace, summary: Path) -> tuple[list[str], fl
     begin = now - timedelta(days=1)
     if summary.exists():  # go on where the last run ended, so that nothing happens twice
         last_ms = json.loads(summary.read_text())["last_reading_ms"] or 0
-        begin = max(now - timedelta(days=7), datetime.fromtimestamp(last_ms / 1000 + 1, UTC))
+        # Then the devices were said to be offline: they come back after it.
+        ended = datetime.fromtimestamp(max(last_ms / 1000, summary.stat().st_mtime) + 1, UTC)
+        begin = max(now - timedelta(days=7), ended)
     return ["--from", min(begin, now).isoformat(), "--speed", "max"], None
 
 

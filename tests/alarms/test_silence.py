@@ -63,7 +63,7 @@ def test_silence_counts_from_where_the_last_reading_ceased_to_hold(
 ) -> None:
     one = next(each for each in inventory.devices.values() if each.kind == "gate")
     silence.feed([heard(registry, one, NOW)])
-    assert silence.tick(NOW + 299 * S) == []
+    assert silence.tick(NOW) == silence.tick(NOW + 299 * S) == []
     (change,) = silence.tick(NOW + 301 * S)
     assert (change.at_ns, change.since_ns) == (NOW + 300 * S, NOW + 180 * S)
     silence.feed([heard(registry, one, NOW + 400 * S)])
@@ -112,3 +112,24 @@ def test_who_stays_away_after_the_compound_is_back_has_an_alarm_of_its_own(
     assert told(silence.tick(NOW + 540 * S)) == [("uplink_down", compound.id, "cleared")]
     assert silence.tick(NOW + 600 * S) == []
     assert told(silence.tick(NOW + 700 * S)) == [("offline", compound.devices[0].id, "raised")]
+
+
+def test_a_device_that_catches_up_is_not_away(silence: Silence, registry: Registry, inventory: Inventory) -> None:
+    """After an outage it sends what it kept: its newest reading is old, and yet it is there."""
+    one = next(each for each in inventory.devices.values() if each.kind == "gate")
+    hour = 3600 * S
+    for minute in range(10):
+        silence.feed([heard(registry, one, NOW - hour + minute * 60 * S)])
+        assert silence.tick(NOW + minute * S) == []
+    assert silence.tick(NOW + 10 * S) == []
+    (change,) = [each for seconds in (200, 400) for each in silence.tick(NOW + seconds * S)]
+    assert change.subject.device == one.id
+
+
+def test_what_was_heard_before_the_start_is_no_catching_up(
+    silence: Silence, registry: Registry, inventory: Inventory
+) -> None:
+    one = next(each for each in inventory.devices.values() if each.kind == "gate")
+    silence.feed([heard(registry, one, NOW - 3600 * S)], delivered=False)
+    (change,) = silence.tick(NOW)
+    assert change.subject.device == one.id

@@ -118,7 +118,7 @@ def test_other_methods_are_refused_with_those_allowed(client: Client, method: st
     "url",
     [
         "/v1/overview", "/v1/compounds/jingyuan", STATS, "/v1/compounds/jingyuan/occupancy",
-        "/v1/compounds/jingyuan/availability", "/v1/devices", DEVICE, READINGS, "/",
+        "/v1/compounds/jingyuan/availability", "/v1/devices", DEVICE, READINGS, "/v1/reports/day",
     ],
 )  # fmt: skip
 class TestStoreFails:
