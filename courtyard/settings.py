@@ -89,6 +89,17 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return self
 
+    @model_validator(mode="after")
+    def _rollups_outlive_readings(self) -> Self:
+        # What is rolled up anew of the oldest readings begins a day before them, at most.
+        if self.rollups_days and self.rollups_days < self.retention_days + 2:
+            msg = (
+                f"COURTYARD_ROLLUPS_DAYS={self.rollups_days} must be 0, for ever, or at least two days more than "
+                f"COURTYARD_RETENTION_DAYS={self.retention_days}"
+            )
+            raise ValueError(msg)
+        return self
+
 
 def load(env_file: Path | None = Path(".env"), **overrides: Any) -> Settings:  # noqa: ANN401  (any setting)
     """Read the settings.

@@ -22,6 +22,9 @@ from rollups.tables import (
 )
 from store.protocol import Query, Store
 
+KEPT_NS = 7_258_118_400 * NS_PER_S
+"""Where rows lie that are not about a time: in the year 2200, for what lies in the past a store may let go of."""
+
 _KEY = SeriesKey(ALL, ALL)
 _DIGITS = 12
 
@@ -65,7 +68,7 @@ def read_states(store: Store, kinds: Mapping[str, Kind]) -> dict[str, State]:
     """The states of several kinds, by name; raises `StoreError`."""
     found = {}
     for kind in kinds.values():
-        batch = store.read(Query(table=state_table(kind), start_ns=0, stop_ns=1, few=True))
+        batch = store.read(Query(table=state_table(kind), start_ns=KEPT_NS, stop_ns=KEPT_NS + 1, few=True))
         if not len(batch):
             continue
         texts = [batch.coded(name).decoded()[0] or "" for name in (BEGIN, CLOSED, PARTIALS_OF, FIGURES_OF)]
@@ -83,4 +86,4 @@ def write_state(store: Store, kind: Kind, state: State) -> None:
     columns: dict[str, Column] = {
         name: Coded(code, (text,)) for name, text in zip((BEGIN, CLOSED, PARTIALS_OF, FIGURES_OF), texts, strict=True)
     }
-    store.write([Batch(state_table(kind), (_KEY,), code, np.zeros(1, np.int64), columns)])
+    store.write([Batch(state_table(kind), (_KEY,), code, np.full(1, KEPT_NS, np.int64), columns)])

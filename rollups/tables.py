@@ -3,6 +3,7 @@
 `{kind}_{scope}_{grain}` holds partials: a row for each series and bucket, at the bucket's start, with a field for each
 partial. `{kind}_compound_{grain}` holds finished figures: a row for each compound, or `ALL` for the whole fleet, with a
 field for each line of each statistic and one for its coverage. `{kind}_rollups` says from when to when they are whole.
+`inventory_devices` holds a row for each device; its building stands where the part does.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from devices.availability import statistics_of
 from devices.errors import DeclarationError
 from devices.fields import Field, gauge, identity
 from devices.inventory import RESERVED, Inventory
-from devices.kind import Channel, Kind, Table
+from devices.kind import Channel, Kind, Part, Table
 from devices.names import Text, is_name
 from devices.statistics import Statistic
 from rollups.grains import QUARTER_NS, Grain
@@ -34,6 +35,7 @@ FINAL_GRAINS = (Grain.HOUR, Grain.DAY)
 """Finished figures are kept for these."""
 
 BEGIN, CLOSED, PARTIALS_OF, FIGURES_OF = "begin_s", "closed_s", "partials_of", "figures_of"
+KIND = "of_kind"
 _MOST = 1e300
 
 
@@ -70,6 +72,13 @@ def state_table(kind: Kind) -> Table:
     return Table(kind=kind.name, name="rollups", channel=Channel.TELEMETRY, fields=fields)
 
 
+def places_table() -> Table:
+    """The table that says of which kind each device is, and at which building it stands."""
+    building = Part(name="building", title=Text("Building", "楼栋"))
+    fields = (identity(KIND, Text("Kind", "类型")),)
+    return Table(kind="inventory", name="devices", channel=Channel.TELEMETRY, fields=fields, part=building)
+
+
 def tables(kinds: Mapping[str, Kind]) -> Iterator[Table]:
     """All tables of the rollups of some kinds."""
     for kind in kinds.values():
@@ -77,6 +86,7 @@ def tables(kinds: Mapping[str, Kind]) -> Iterator[Table]:
             yield from (partials_table(kind, scope, grain) for grain in Grain)
         yield from (figures_table(kind, grain) for grain in FINAL_GRAINS)
         yield state_table(kind)
+    yield places_table()
 
 
 def scopes_of(kind: Kind) -> tuple[Scope, ...]:

@@ -16,6 +16,7 @@ from rollups.errors import WriteLogError
 from rollups.grains import QUARTER_NS
 from rollups.marks import Marks, gathered
 from rollups.metrics import RollupMetrics
+from rollups.places import places
 from rollups.reach import reach
 from rollups.roller import Roller, Whole
 from rollups.state import State, read_states, write_state
@@ -166,6 +167,7 @@ class Worker:
         if self._states is None:
             self._states = read_states(self._rolled, self._kinds)
             self._fresh = set()
+            self._rolled.write([places(self._inventory)])
             for name, state in list(self._states.items()):
                 self._renewed(self._rollers[name], state)
         return self._states

@@ -93,3 +93,11 @@ def test_a_data_folder_that_cannot_be_made_says_what_to_set(tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match="COURTYARD_DATA_DIR"):
         ingest_options(load(None, data_dir=tmp_path / "file" / "data"))
+
+
+def test_rollups_outlive_the_readings_that_they_are_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURTYARD_ROLLUPS_DAYS", "91")
+    with pytest.raises(SettingsError, match="COURTYARD_ROLLUPS_DAYS=91 must be 0, for ever, or at least two days more"):
+        load(None)
+    monkeypatch.setenv("COURTYARD_ROLLUPS_DAYS", "92")
+    assert load(None).rollups_days == 92

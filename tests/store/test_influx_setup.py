@@ -3,13 +3,17 @@
 import dataclasses
 import json
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from devices.errors import StoreDeniedError, StoreRejectedError, StoreUnavailableError
-from devices.registry import discover
+from devices.registry import Registry, discover
+from rollups.places import places
+from rollups.state import State, read_state, write_state
 from store.influx import InfluxOptions, InfluxStore
-from store.influx_setup import InfluxSetup, InfluxTokens, provision
+from store.influx_setup import InfluxSetup, InfluxTokens, provision, rollups_bucket
+from tests.api.world import inventory_of
 from tests.services import Influxd
 from tests.services.process import free_port
 from tests.store.samples import START_NS, STOP_NS, sample
@@ -152,3 +156,17 @@ def test_nobody_there() -> None:
                 url=f"http://127.0.0.1:{free_port()}", org="o", bucket="b", username="u", password="p", admin_token="t"
             )
         )
+
+
+def test_rollups_that_are_not_kept_for_ever_still_say_how_far_they_are(fresh: Influxd, registry: Registry) -> None:
+    """InfluxDB refuses points of a past that it no longer keeps; what is about no time must not lie there."""
+    kind = registry["bin"]
+    tokens = provision(setup_of(fresh, rollups_days=100))
+    options = InfluxOptions(
+        url=fresh.url, org=fresh.org, bucket=rollups_bucket(fresh.bucket), token=tokens.rollups, timeout_s=30
+    )
+    with closing(InfluxStore(options)) as store:
+        state = State(900 * 10**9, 1800 * 10**9, "partials", "figures")
+        write_state(store, kind, state)
+        store.write([places(inventory_of(registry))])
+        assert read_state(store, kind) == state
