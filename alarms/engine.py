@@ -8,12 +8,14 @@ neither does a series beyond `max_hold`: an alarm that is open then stays open, 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alarms.rules import Rules
 from alarms.standing import Change, Standing, Subject
-from alarms.verdicts import matching, tables_of, texts, verdicts
+from alarms.trends import Trend
+from alarms.verdicts import Verdicts, matching, tables_of, texts, verdicts
 from alarms.windows import Windows
-from devices.alarms import Burst, Lasting, Rule, Silence
+from devices.alarms import Burst, Filling, Lasting, Rule, Silence
 from devices.columns import Batch, Coded
 from devices.kind import Kind
 
@@ -43,6 +45,7 @@ class Engine:
         self._kind = kind
         self._rules = Rules({kind.name: kind}) if rules is None else rules
         self._windows = Windows() if windows is None else windows
+        self._trends: dict[Subject, Trend] = {}
         self.rules = {each.name: each for each in kind.rules if not isinstance(each.condition, Silence)}
         self.standings = {
             subject: each
@@ -115,8 +118,8 @@ class Engine:
     def _said(self, rule: Rule, batch: Batch) -> Iterator[Change]:
         """Rows that say whether a condition holds."""
         batch = batch.sorted()
-        said = verdicts(rule.condition, batch)
         offsets = batch.offsets()
+        said = self._verdicts(rule, batch, offsets)
         for series in np.flatnonzero(np.diff(offsets)).tolist():
             rows = slice(int(offsets[series]), int(offsets[series + 1]))
             subject, standing = self._standing(rule, batch, series)
@@ -133,6 +136,22 @@ class Engine:
                 standing.seen_ns = at_ns
             standing.seen_ns = max(standing.seen_ns, int(time[-1]))
             yield from self._settled(rule, subject, standing, standing.seen_ns)
+
+    def _verdicts(self, rule: Rule, batch: Batch, offsets: NDArray[np.intp]) -> Verdicts:
+        """What each row of a sorted batch says."""
+        condition = rule.condition
+        if not isinstance(condition, Filling):
+            return verdicts(condition, batch)
+        said, level = np.zeros(len(batch), np.int8), batch.floats(condition.field)
+        for series in np.flatnonzero(np.diff(offsets)).tolist():
+            rows = slice(int(offsets[series]), int(offsets[series + 1]))
+            subject, standing = self._standing(rule, batch, series)
+            trend = self._trends.get(subject)
+            if trend is None:
+                trend = self._trends[subject] = Trend(self._kind.max_hold_ns, standing.samples)
+            said[rows] = trend.verdicts(condition, batch.time[rows], level[rows])
+            standing.samples = trend.samples
+        return said
 
     def _keyed(self, rule: Rule, condition: Lasting, batches: list[Batch]) -> Iterator[Change]:
         """Events that begin and end something. Of each such thing the newest event counts, of one instant an end."""

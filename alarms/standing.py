@@ -67,6 +67,7 @@ class Standing:
         keys: of a `Lasting`: when what began, or, as a negative number, when it ended.
         recent: of a `Burst`: when its events were, the newest last.
         counts: whether it is of a `Burst`, so that it must remember which events it has counted.
+        samples: of a `Filling`: time and level of the latest samples.
     """
 
     holds: bool = False
@@ -78,11 +79,12 @@ class Standing:
     keys: dict[str, int] = field(default_factory=dict)
     recent: deque[int] = field(default_factory=deque)
     counts: bool = False
+    samples: list[tuple[int, float]] = field(default_factory=list)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing need be remembered of it."""
-        return not (self.holds or self.raised or self.keys or self.counts)
+        return not (self.holds or self.raised or self.keys or self.counts or self.samples)
 
     @property
     def is_open(self) -> bool:
@@ -123,14 +125,14 @@ class Standing:
         if self.raised:
             yield Change(What.CLEARED, subject, now_ns, self.since_ns, self.value)
         self.holds = self.raised = self.counts = False
-        self.keys, self.recent = {}, deque()
+        self.keys, self.recent, self.samples = {}, deque(), []
 
     def kept(self) -> dict[str, Any]:
         """All of it as JSON can carry it."""
         return {
             "holds": self.holds, "turned_ns": self.turned_ns, "seen_ns": self.seen_ns, "raised": self.raised,
             "since_ns": self.since_ns, "value": self.value, "keys": self.keys, "recent": list(self.recent),
-            "counts": self.counts,
+            "counts": self.counts, "samples": self.samples,
         }  # fmt: skip
 
     @classmethod

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from devices.alarms import Burst, Condition, Labels, Lasting, Level, Match
+from devices.alarms import Burst, Condition, Filling, Labels, Lasting, Level, Match
 from devices.columns import Batch, Coded
 
 Verdicts = NDArray[np.int8]
@@ -13,7 +13,7 @@ Verdicts = NDArray[np.int8]
 def tables_of(condition: Condition) -> tuple[str, ...]:
     """The tables that a condition is told by; none for one that is told by silence."""
     match condition:
-        case Level() | Labels():
+        case Level() | Filling() | Labels():
             return ("telemetry",)
         case Lasting(begins=begins, ends=ends):
             return tuple(dict.fromkeys(each.event for each in (begins, *ends)))
@@ -23,10 +23,10 @@ def tables_of(condition: Condition) -> tuple[str, ...]:
 
 
 def verdicts(condition: Condition, batch: Batch) -> Verdicts:
-    """What each row of a table says.
+    """What each row of a table says by itself.
 
     Args:
-        condition: one that the table tells of.
+        condition: one that the table tells of; of `Filling` no row says anything by itself, see `alarms.trends`.
         batch: rows.
 
     Returns:
@@ -62,7 +62,7 @@ def matching(match: Match, batch: Batch) -> NDArray[np.bool_]:
 
 def texts(condition: Condition, batch: Batch, rows: NDArray[np.intp]) -> list[str]:
     """What was read, for people: the field that the condition is about; "" for events."""
-    if not isinstance(condition, Level | Labels):
+    if not isinstance(condition, Level | Filling | Labels):
         return [""] * len(rows)
     column = batch.columns[condition.field]
     if isinstance(column, Coded):

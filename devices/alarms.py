@@ -51,6 +51,24 @@ class Level:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Filling:
+    """A level rises so fast that it will soon be too high. Falls, as when something is emptied, count for nothing.
+
+    Attributes:
+        field: the level, of telemetry.
+        at: at this value or beyond it is too high; then the condition holds, however fast it got there.
+        within_s: where it would be there within so many seconds the condition begins; where it would take twice as
+            long, or does not rise any more, the condition ends.
+        over_s: its rate is that of so many seconds before; of at least a sixth of these, or nothing is said.
+    """
+
+    field: str
+    at: float
+    within_s: float
+    over_s: float = 21_600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Labels:
     """A state of telemetry has one of some labels.
 
@@ -98,7 +116,7 @@ class Silence:
     """The device says that it is offline, or its telemetry does not hold any more; not while it is in maintenance."""
 
 
-Condition = Level | Labels | Lasting | Burst | Silence
+Condition = Level | Filling | Labels | Lasting | Burst | Silence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from math import isfinite
 from types import MappingProxyType
 
-from devices.alarms import OFFLINE, Burst, Condition, Labels, Lasting, Level, Match, Rule, Silence
+from devices.alarm_checks import check_rules
+from devices.alarms import OFFLINE, Match, Rule
 from devices.errors import DeclarationError
 from devices.fields import Field, Signal, identity, state
 from devices.names import Text, is_name
@@ -168,7 +168,7 @@ class Kind:
         self._check_tables()
         self._check_pairs()
         self._check_statistics()
-        self._check_alarms()
+        check_rules(self)
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -263,51 +263,3 @@ class Kind:
                 raise DeclarationError(f"{where}: {each.table!r} has no {name!r} with labels {labels}")
         if each.by is not None and each.by != "part" and each.by not in table.by_name:
             raise DeclarationError(f"{where}: cannot break down by {each.by!r}")
-
-    def _check_alarms(self) -> None:
-        names = [each.name for each in self.rules]
-        if len(set(names)) != len(names) or not all(map(is_name, names)):
-            raise DeclarationError(f"kind {self.name!r}: alarm rules must have names, each its own")
-        for each in self.rules:
-            where = f"kind {self.name!r}, alarm {each.name!r}"
-            if each.for_s < 0 or each.clear_s < 0:
-                raise DeclarationError(f"{where}: for_s and clear_s must not be negative")
-            if each.within is not None and each.within not in names[: names.index(each.name)]:
-                raise DeclarationError(f"{where}: {each.within!r} must be a rule that is declared before it")
-            self._check_condition(each.condition, where)
-
-    def _check_condition(self, condition: Condition, where: str) -> None:
-        match condition:
-            case Level():
-                self._check_level(condition, where)
-            case Labels(field=name, labels=labels):
-                states = {each.name: each.labels for each in self.telemetry if each.labels}
-                if name not in states or not labels or not set(labels) <= set(states[name]):
-                    raise DeclarationError(f"{where}: telemetry has no state {name!r} with labels {labels}")
-            case Lasting(key=key, begins=begins, ends=ends):
-                for each in (begins, *ends):
-                    self._check_match(each, where)
-                    if key not in self.tables[each.event].by_name:
-                        raise DeclarationError(f"{where}: event {each.event!r} has no field {key!r}")
-            case Burst(of=of, count=count, within_s=within_s):
-                self._check_match(of, where)
-                if count < 1 or not within_s > 0:
-                    raise DeclarationError(f"{where}: count must be 1 or more, within_s above 0")
-            case Silence():
-                pass
-
-    def _check_level(self, level: Level, where: str) -> None:
-        numbers = [each.name for each in self.telemetry if each.is_number]
-        for name in (level.field, level.of):
-            if name is not None and name not in numbers:
-                raise DeclarationError(f"{where}: telemetry has no number {name!r}; it has {', '.join(numbers)}")
-        if not isfinite(level.at - level.clear) or level.at == level.clear:
-            raise DeclarationError(f"{where}: at and clear must be finite, and must differ, or noise would raise it")
-
-    def _check_match(self, match: Match, where: str) -> None:
-        table = self.tables.get(match.event)
-        if table is None or table.channel is not Channel.EVENT:
-            raise DeclarationError(f"{where}: no event {match.event!r}")
-        for name, label in match.where.items():
-            if name not in table.by_name or label not in table.by_name[name].labels:
-                raise DeclarationError(f"{where}: {match.event!r} has no {name!r} with label {label!r}")

@@ -1,6 +1,6 @@
 """Smart waste bins, one series per stream of GB/T 19095-2019. Fields follow FIWARE WasteContainer and LwM2M 3435."""
 
-from devices.alarms import Labels, Level, Rule, Severity
+from devices.alarms import Filling, Labels, Level, Rule, Severity
 from devices.fields import flag, gauge, state, value
 from devices.kind import Event, Kind, Part
 from devices.names import Text
@@ -199,12 +199,21 @@ KIND = Kind(
             advice=Text("Have it emptied.", "安排清运。"),
         ),
         Rule(
+            name="overflow_soon",
+            title=Text("Full within three hours", "三小时内将满"),
+            severity=Severity.MINOR,
+            condition=Filling(field="fill", at=_FULL, within_s=10_800),
+            advice=Text("Have it emptied before it is full.", "请在装满前安排清运。"),
+            for_s=600,
+            within="full",
+        ),
+        Rule(
             name="nearly_full",
             title=Text("Bin nearly full", "垃圾箱将满"),
             severity=Severity.WARNING,
             condition=Level(field="fill", at=0.85, clear=0.75),
             advice=Text("Put it on the next round.", "列入下一次清运。"),
-            within="full",
+            within="overflow_soon",
         ),
         Rule(
             name="tilt",
