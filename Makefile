@@ -1,6 +1,6 @@
 # A thin index: what the targets do stands in scripts/. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check stack services chaos score bench bench-ingest bench-core bench-rollups bench-read bench-alarms dashboards requirements clean
+.PHONY: help demo test check stack services chaos score bench bench-ingest bench-core bench-rollups bench-read bench-alarms bench-live dashboards requirements clean
 
 PY := .venv/bin/python
 
@@ -57,7 +57,11 @@ bench-alarms: ## how soon an alarm follows a reading, beside 5,000 readings a se
 	@scripts/setup --dev
 	@$(PY) -m benchmarks.alarms $(ARGS)
 
-dashboards: ## build grafana/dashboards/*.json from their code
+bench-live: ## how the API answers beside 200 live streams, 100 viewers and 5,000 readings a second
+	@scripts/setup --dev
+	@$(PY) -m benchmarks.live $(ARGS)
+
+dashboards: ## build Grafana's dashboards and alert rules from their code
 	@scripts/setup --dev
 	@$(PY) -m grafana.build
 

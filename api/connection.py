@@ -70,10 +70,11 @@ def connections(context: Context, devices: Sequence[Device], *, days: int = RECE
     Returns:
         By device id.
     """
-    found: dict[str, Connection] = {}
     by_kind = attrgetter("kind")
-    for name, group in groupby(sorted(devices, key=by_kind), by_kind):
-        found.update(_of_kind(context, context.kinds[name], tuple(group), days))
+    groups = [(name, tuple(group)) for name, group in groupby(sorted(devices, key=by_kind), by_kind)]
+    found: dict[str, Connection] = {}
+    for each in context.beside(lambda group: _of_kind(context, context.kinds[group[0]], group[1], days), groups):
+        found.update(each)
     return found
 
 
@@ -87,14 +88,18 @@ def _of_kind(context: Context, kind: Kind, devices: tuple[Device, ...], days: in
     now_ns = context.clock()
     compounds = sorted({each.compound for each in devices})
     ids = [each.id for each in devices] if len(devices) <= _NAMED_DEVICES else None
+    # Whom it need not choose a store reads sooner.
+    named = None if len(devices) == len(context.inventory.of_kind(kind.name)) else compounds
+    if named is None:
+        ids = None
     status = context.store.latest(
         kind.tables[STATUS],
         since_ns=max(now_ns - context.options.status_days * NS_PER_DAY, 0),
-        compounds=compounds,
+        compounds=named,
         devices=ids,
     )
     telemetry = context.store.latest(
-        kind.tables[TELEMETRY], since_ns=max(now_ns - days * NS_PER_DAY, 0), compounds=compounds, devices=ids
+        kind.tables[TELEMETRY], since_ns=max(now_ns - days * NS_PER_DAY, 0), compounds=named, devices=ids, fields=()
     )
     said = _last_said(status)
     read = _last_read(telemetry)

@@ -1,7 +1,9 @@
 """What every service of the API works on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from api.options import ApiOptions
 from api.times import Clock, shown
@@ -10,6 +12,9 @@ from devices.inventory import Compound, Device, Inventory
 from devices.kind import Kind
 from rollups.reader import Reader
 from store.protocol import Store
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +28,7 @@ class Context:
         store: where the rows are.
         reader: makes statistics of rows and rollups.
         clock: the present.
+        threads: ask the store several things at once.
     """
 
     options: ApiOptions
@@ -31,6 +37,11 @@ class Context:
     store: Store
     reader: Reader
     clock: Clock
+    threads: Executor
+
+    def beside(self, call: Callable[[T], R], each: Iterable[T]) -> Iterator[R]:
+        """What a call gives of each of some things, beside each other, in their order."""
+        return self.threads.map(call, each)
 
     def compound(self, name: str) -> Compound:
         """The compound with this id; a `NotFoundError` where there is none."""

@@ -8,6 +8,7 @@ import numpy as np
 from api.connection import RECENT_DAYS, Connection, State, connections
 from api.context import Context
 from api.models import DeviceDetail, DeviceList, DeviceSummary, FieldModel, LatestReading, PartModel, Title
+from api.present import Present
 from api.rows import parts, records
 from api.times import NS_PER_DAY, NS_PER_S, rfc3339
 from devices.columns import Batch
@@ -37,12 +38,13 @@ class DevicesQuestion:
     offset: int
 
 
-def find(context: Context, question: DevicesQuestion) -> DeviceList:
+def find(context: Context, question: DevicesQuestion, present: Present) -> DeviceList:
     """One page of the devices that match, in the inventory's order.
 
     Args:
         context: the world.
         question: which.
+        present: how devices are.
 
     Returns:
         The page.
@@ -54,9 +56,9 @@ def find(context: Context, question: DevicesQuestion) -> DeviceList:
     matching = _matching(context, question)
     if question.state is None:
         page = matching[question.offset : question.offset + question.limit]
-        known = connections(context, page)
+        known = present.devices(page)
     else:
-        known = connections(context, matching)
+        known = present.devices(matching)
         matching = [device for device in matching if known[device.id].state is question.state]
         page = matching[question.offset : question.offset + question.limit]
     end = question.offset + len(page)
@@ -69,7 +71,7 @@ def find(context: Context, question: DevicesQuestion) -> DeviceList:
     )
 
 
-def detail(context: Context, device: Device) -> DeviceDetail:
+def detail(context: Context, device: Device, present: Present) -> DeviceDetail:
     """One device, its connection and the newest telemetry of each of its parts."""
     kind = context.kinds[device.kind]
     table = kind.tables[TELEMETRY]
@@ -84,7 +86,10 @@ def detail(context: Context, device: Device) -> DeviceDetail:
         )
         if len(newest):
             break
-    connection = connections(context, (device,), days=days)[device.id]
+    if days == RECENT_DAYS:
+        connection = present.devices((device,))[device.id]
+    else:
+        connection = connections(context, (device,), days=days)[device.id]
     summary = _summary(context, device, connection)
     return DeviceDetail(
         **dict(summary),

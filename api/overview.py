@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from aggregate.lines import Result
-from api.connection import RECENT_DAYS, Connection, State, connections, counts
+from api.connection import Connection, State, counts
 from api.context import Context
 from api.models import CompoundNow, Figure, Title
 from api.rows import finite
@@ -17,20 +17,21 @@ _PEOPLE_BASE = "residents"
 """A balance that begins with the residents counts the people inside."""
 
 
-def compounds_now(context: Context, compounds: Iterable[Compound], *, days: int = RECENT_DAYS) -> list[CompoundNow]:
+def compounds_now(
+    context: Context, compounds: Iterable[Compound], known: Mapping[str, Connection]
+) -> list[CompoundNow]:
     """Each of `compounds` at this moment.
 
     Args:
         context: the world.
         compounds: which.
-        days: how far back to look for last readings.
+        known: the connection of each of their devices, by id.
 
     Returns:
         In the same order.
     """
     wanted = tuple(compounds)
     now_ns = context.clock()
-    known = connections(context, [device for compound in wanted for device in compound.devices], days=days)
     figures = at_present(context, wanted, Group.OCCUPANCY, now_ns)
     return [_compound(context, compound, known, figures[compound.id], now_ns) for compound in wanted]
 

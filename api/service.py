@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import structlog
@@ -32,7 +33,7 @@ from api.models import (
     Title,
 )
 from api.options import ApiOptions
-from api.overview import compounds_now
+from api.present import Present
 from api.readings import ReadingsQuestion
 from api.report import Report, ReportQuestion
 from api.rollups import RollupList
@@ -47,6 +48,9 @@ from store.protocol import Store
 
 IngestHealth = Callable[[], Sequence[str]]
 """Says why ingest cannot do its work, one sentence a reason; empty while it can. It must not block."""
+
+_THREADS = 4
+"""So many questions about the present are asked of the store at once."""
 
 _log = structlog.get_logger("api")
 
@@ -95,6 +99,7 @@ class Service:
             store=store,
             reader=Reader(store, rolled, inventory),
             clock=clock,
+            threads=ThreadPoolExecutor(_THREADS, thread_name_prefix="present"),
         )
         self.alarms = Alarms(self.context, alarms)
         self.maintenance = Maintenance(self.context, calendar)
@@ -102,8 +107,8 @@ class Service:
         self._ledger = ledger
         self._heavy = threading.BoundedSemaphore(options.heavy_at_once)
         self._kinds = catalogue.kind_list(kinds)
-        # /ready is open to anyone, and walls and pages all ask for the overview: a crowd must not reach the store.
-        self._overview = Held(self._look, options.hold_s)
+        self._present = Present(self.context)
+        # /ready is open to anyone: a crowd must not reach the store.
         self._reasons = Held(lambda: tuple(self._away()), options.hold_s)
 
     def compounds(self) -> CompoundList:
@@ -118,12 +123,12 @@ class Service:
     def compound(self, name: str) -> CompoundDetail:
         """One compound, and how it is now; raises NotFoundError, StoreError."""
         compound = self.context.compound(name)
-        (now,) = compounds_now(self.context, (compound,))
+        now = self._present.compound(compound.id)
         return CompoundDetail(**dict(catalogue.compound_summary(compound)), now=now)
 
     def overview(self) -> Overview:
         """All compounds at this moment: people inside, devices by state, last readings; raises StoreError."""
-        return self._overview()
+        return Overview(compounds=self._present.compounds())
 
     def kinds(self) -> KindList:
         """All kinds."""
@@ -136,11 +141,11 @@ class Service:
 
     def devices(self, question: DevicesQuestion) -> DeviceList:
         """A page of devices; raises QueryError, NotFoundError, StoreError."""
-        return inventory.find(self.context, question)
+        return inventory.find(self.context, question, self._present)
 
     def device(self, name: str) -> DeviceDetail:
         """One device; raises NotFoundError, StoreError."""
-        return inventory.detail(self.context, self.context.device(name))
+        return inventory.detail(self.context, self.context.device(name), self._present)
 
     def readings(self, name: str, question: ReadingsQuestion) -> ReadingsAnswer:
         """A page of a device's readings; raises QueryError, NotFoundError, StoreError, BusyError."""
@@ -191,9 +196,6 @@ class Service:
         """Check that the store answers and ingest works; raises NotReadyError with the reasons where not."""
         if reasons := self._reasons():
             raise NotReadyError(reasons)
-
-    def _look(self) -> Overview:
-        return Overview(compounds=compounds_now(self.context, self.context.inventory.compounds.values()))
 
     def _away(self) -> Iterator[str]:
         try:

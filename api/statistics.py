@@ -1,6 +1,6 @@
 """Statistics of compounds, of some of their devices, and of all together."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -144,23 +144,35 @@ def at_present(
         By compound id: the results of each kind that it has devices of, with one value a line.
     """
     found: dict[str, list[tuple[Kind, Result]]] = {compound.id: [] for compound in compounds}
-    edges = np.array([now_ns - _JUST_NOW_NS, now_ns], np.int64)
     wanted = [context.inventory.compounds[name] for name in found]
-    for kind in context.kinds.values():
-        statistics = statistics_of(kind, group)
-        having = [compound for compound in wanted if compound.of_kind(kind.name)]
-        for zone in dict.fromkeys(compound.timezone for compound in having) if statistics else ():
-            members = [compound for compound in having if compound.timezone == zone]
-            devices = [device for compound in members for device in compound.of_kind(kind.name)]
-            cut = grid(kind, statistics, edges, zone)
-            partials = context.reader.partials(kind, statistics, devices, cut, zone)
-            for compound in members:
-                mine = compound.of_kind(kind.name)
-                results = results_of(
-                    kind, statistics, mine, partials.only(mine), edges, tz=zone, attributes=compound.attributes
-                )
-                found[compound.id] += [(kind, result) for result in results]
+    asked = [(kind, statistics_of(kind, group)) for kind in context.kinds.values()]
+
+    def made(one: tuple[Kind, Sequence[Statistic]]) -> list[tuple[str, Kind, Result]]:
+        return list(_present_of(context, *one, wanted, now_ns))
+
+    for results in context.beside(made, [each for each in asked if each[1]]):
+        for compound, kind, result in results:
+            found[compound].append((kind, result))
     return found
+
+
+def _present_of(
+    context: Context, kind: Kind, statistics: Sequence[Statistic], wanted: Sequence[Compound], now_ns: int
+) -> Iterator[tuple[str, Kind, Result]]:
+    """The present of one kind: by compound id, its results."""
+    edges = np.array([now_ns - _JUST_NOW_NS, now_ns], np.int64)
+    having = [compound for compound in wanted if compound.of_kind(kind.name)]
+    for zone in dict.fromkeys(compound.timezone for compound in having):
+        members = [compound for compound in having if compound.timezone == zone]
+        devices = [device for compound in members for device in compound.of_kind(kind.name)]
+        cut = grid(kind, statistics, edges, zone)
+        partials = context.reader.partials(kind, statistics, devices, cut, zone)
+        for compound in members:
+            mine = compound.of_kind(kind.name)
+            results = results_of(
+                kind, statistics, mine, partials.only(mine), edges, tz=zone, attributes=compound.attributes
+            )
+            yield from ((compound.id, kind, result) for result in results)
 
 
 def _scope(context: Context, compound: Compound, question: StatisticsQuestion) -> _Scope:

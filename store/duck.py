@@ -118,9 +118,10 @@ class DuckStore:
         since_ns: int,
         compounds: Collection[str] | None = None,
         devices: Collection[str] | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Batch:
         """See `Store.latest`."""
-        names = tuple(table.by_name)
+        names = tuple(table.by_name if fields is None else fields)
         with self._cursor("cannot be read") as cursor:
             series, ids = self._chosen(compounds, devices)
             found = cursor.sql(duck_sql.latest(table, names, series), params=[clipped(since_ns), *ids])

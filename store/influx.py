@@ -129,10 +129,11 @@ class InfluxStore:
         since_ns: int,
         compounds: Collection[str] | None = None,
         devices: Collection[str] | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Batch:
         """See `Store.latest`."""
         self._check_open()
-        names = tuple(table.by_name)
+        names = tuple(table.by_name if fields is None else fields)
         rows = self._rows(self._selection(table, since_ns, MAX_NS, compounds, devices), names, self._many, last=True)
         # Each field's last value has its own time; the newest of them is the newest row's, and all of its are last.
         return rows.take(rows.offsets()[1:] - 1)

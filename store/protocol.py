@@ -115,14 +115,17 @@ class Store(Protocol):
         since_ns: int,
         compounds: Collection[str] | None = None,
         devices: Collection[str] | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Batch:
-        """Read the newest row of each series, whole.
+        """Read the newest row of each series.
 
         Args:
             table: the table.
             since_ns: rows before this are not looked at.
             compounds: ids of the compounds to read, or None for all.
             devices: ids of the devices to read, or None for all.
+            fields: the columns to read, in this order, or None for all. The choice never changes which rows are read;
+                () reads series and time alone, which may cost far less.
 
         Returns:
             One row per series that has one at or after `since_ns`, however far in the future; sorted by series.

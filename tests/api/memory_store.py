@@ -49,12 +49,15 @@ class MemoryStore:
         since_ns: int,
         compounds: Collection[str] | None = None,
         devices: Collection[str] | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Batch:
         self._fail()
         batch = self._matching(table, compounds, devices)
         batch = batch.take(batch.time >= since_ns)
         last = np.flatnonzero(np.append(batch.series[1:] != batch.series[:-1], True)[: len(batch)])
-        return _ordered(batch.take(last))
+        found = _ordered(batch.take(last))
+        names = table.by_name if fields is None else fields
+        return Batch(table, found.keys, found.series, found.time, {name: found.columns[name] for name in names})
 
     def count(self, table: Table, *, start_ns: int, stop_ns: int) -> int:
         self._fail()

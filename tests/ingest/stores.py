@@ -47,8 +47,9 @@ class FailingStore:
         since_ns: int,
         compounds: Collection[str] | None = None,
         devices: Collection[str] | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Batch:
-        return self._inner.latest(table, since_ns=since_ns, compounds=compounds, devices=devices)
+        return self._inner.latest(table, since_ns=since_ns, compounds=compounds, devices=devices, fields=fields)
 
     def count(self, table: Table, *, start_ns: int, stop_ns: int) -> int:
         return self._inner.count(table, start_ns=start_ns, stop_ns=stop_ns)

@@ -110,8 +110,9 @@ class Fragile:
         since_ns: int,
         compounds: Collection[str] | None = None,
         devices: Collection[str] | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Batch:
-        return self._store.latest(table, since_ns=since_ns, compounds=compounds, devices=devices)
+        return self._store.latest(table, since_ns=since_ns, compounds=compounds, devices=devices, fields=fields)
 
     def count(self, table: Table, *, start_ns: int, stop_ns: int) -> int:
         return self._store.count(table, start_ns=start_ns, stop_ns=stop_ns)

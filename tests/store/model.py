@@ -78,10 +78,12 @@ class Model:
         since_ns: int,
         compounds: Collection[str] | None = None,
         devices: Collection[str] | None = None,
+        fields: Sequence[str] | None = None,
     ) -> list[Row]:
         """The newest row of each series."""
         newest = {row[0]: row for row in self._matching(table, compounds, devices) if row[1] >= since_ns}
-        return list(newest.values())
+        names = table.by_name if fields is None else fields
+        return [(key, time, {name: values[name] for name in names}) for key, time, values in newest.values()]
 
     def count(self, table: Table, *, start_ns: int, stop_ns: int) -> int:
         """The number of rows in a span."""

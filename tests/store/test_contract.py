@@ -267,6 +267,14 @@ class TestLatest:
         assert bits(rows_of(found)) == bits(model.latest(table, since_ns=0, devices={device}))
         assert len(store.latest(table, since_ns=0, compounds=(), devices=None)) == 0
 
+    def test_the_columns_may_be_chosen(self, store: Store, table: Table) -> None:
+        model = filled(store, sample(table, 60))
+        names = tuple(table.by_name)
+        for chosen in ((), names[:1], names[::-1]):
+            found = store.latest(table, since_ns=0, fields=chosen)
+            assert tuple(found.columns) == chosen
+            assert bits(rows_of(found)) == bits(model.latest(table, since_ns=0, fields=chosen))
+
     def test_rows_of_the_future_count(self, store: Store, table: Table) -> None:
         far_ns = 9_000_000_000_000_000_000 - 1  # the last that a payload can have
         model = filled(store, sample(table, 5, start_ns=far_ns - MINUTE_NS, stop_ns=far_ns))
