@@ -27,7 +27,7 @@ class ApiOptions:
     status_days: int = 400
     heavy_at_once: int = 4
     heavy_wait_s: float = 10.0
-    hold_s: float = 1.0
+    hold_s: float = 2.0
 
     def __post_init__(self) -> None:
         """Check them.

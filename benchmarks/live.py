@@ -117,6 +117,9 @@ def main() -> int:
     _tell("API alone", alone, alone)
     _tell(f"API beside {rate:,.0f} readings/s, {ended['streams']} streams, {ended['viewers']} viewers", loaded, alone)
     _tell(f"from reading to stream, {listening} streams, {missed} missed", delays, delays)
+    for place, question in enumerate(QUESTIONS):
+        p50, p99 = (1000 * float(np.quantile(loaded[place :: len(QUESTIONS)], q)) for q in (0.5, 0.99))
+        console.print(f"  {question}: median {p50:.0f} ms, p99 {p99:.0f} ms", highlight=False, soft_wrap=True)
     console.print(
         f"{ended['updates']:,} updates of pages, {ended['bytes'] / 1e6:,.0f} MB streamed; faults: {ended['faults']}"
     )
@@ -135,7 +138,7 @@ def _tell(what: str, taken: Sequence[float], beside: Sequence[float]) -> None:
 
 
 def _asked(stack: Stack, compounds: Sequence[str], seconds: float) -> list[float]:
-    """How long the API took to answer, of questions in turn, seconds."""
+    """How long the API took to answer each of `QUESTIONS` in turn, seconds."""
     taken: list[float] = []
     end = time.monotonic() + seconds
     headers = {"X-API-Key": stack.environment["COURTYARD_API_KEY"]}

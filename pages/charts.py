@@ -8,6 +8,7 @@ from typing import Any
 from api.answers import ReadingsAnswer, StatisticAnswer
 from api.service import Service
 from api.statistics import StatisticsQuestion
+from api.times import NS_PER_S
 from devices.fields import Field
 from devices.kind import Kind
 from devices.statistics import Group, Reducer, Statistic
@@ -18,6 +19,7 @@ Options = dict[str, Any]
 PALETTE = ("#0b6363", "#c2570c", "#5b4fa8", "#9a7b00", "#b3265e", "#2f6fb0", "#4a7a2c", "#6b5a4d", "#0e8f8f")
 """Told apart by colour-blind eyes too; each has a contrast of 3 on white at least."""
 
+_HOUR_S, _HOURS = 3600, 24
 _COUNTS = {Reducer.COUNT, Reducer.INCREASE, Reducer.TOTAL}
 
 
@@ -42,10 +44,14 @@ def of_compound(service: Service, compound: str, kinds: Sequence[Kind], tongue: 
         CourtyardError: whatever keeps the service from answering.
     """
     charts = []
+    # From a full hour on: finished hours are kept, parts of one are made anew.
+    hour = service.context.clock() // NS_PER_S // _HOUR_S - _HOURS + 1
     for group in (Group.OCCUPANCY, Group.USAGE):
         chosen = {kind.name: row for kind in kinds if (row := _chosen(kind, group)) is not None}
         names = tuple({row.name for row in chosen.values()})
-        question = StatisticsQuestion(start="-24h", stop=None, every="1h", kinds=tuple(chosen), statistics=names)
+        question = StatisticsQuestion(
+            start=str(hour * _HOUR_S), stop=None, every="1h", kinds=tuple(chosen), statistics=names
+        )
         answer = service.statistics(compound, group, question)
         for kind in kinds:
             found = answer.kinds[kind.name].statistics if kind.name in chosen else {}

@@ -70,6 +70,10 @@ class InfluxOptions:
         check_url(self.url)
 
 
+_FEW_DEVICES = 20
+"""Of so many devices the latest rows are few."""
+
+
 class InfluxStore:
     """A `Store` in InfluxDB 2."""
 
@@ -134,7 +138,8 @@ class InfluxStore:
         """See `Store.latest`."""
         self._check_open()
         names = tuple(table.by_name if fields is None else fields)
-        rows = self._rows(self._selection(table, since_ns, MAX_NS, compounds, devices), names, self._many, last=True)
+        ask = self._few if devices is not None and len(devices) <= _FEW_DEVICES else self._many
+        rows = self._rows(self._selection(table, since_ns, MAX_NS, compounds, devices), names, ask, last=True)
         # Each field's last value has its own time; the newest of them is the newest row's, and all of its are last.
         return rows.take(rows.offsets()[1:] - 1)
 
