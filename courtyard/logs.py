@@ -53,5 +53,6 @@ def configure(log_format: str, log_level: str, stream: object = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("uvicorn.access", "urllib3", "httpx", "asyncio", "alembic"):
+    # uvicorn.error tells of every socket of a page at "info", with the id that the page is known by.
+    for noisy in ("uvicorn.access", "uvicorn.error", "urllib3", "httpx", "asyncio", "alembic"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
