@@ -29,6 +29,7 @@ from pages.tongue import Tongue
 _PAGE = 50
 _HISTORY = 10
 _STRIPS_S = 60.0
+_DIGITS = 18
 
 _LOG = structlog.get_logger("pages")
 
@@ -137,21 +138,22 @@ class Screens:
             self._assembly.live(made, "alarms", *asked.values(), params.offset),
         )
 
-    async def alarm(self, request: Request, alarm: int) -> Response | None:
+    async def alarm(self, request: Request, alarm: str) -> Response | None:
         """One alarm, to be taken on."""
+        number = int(alarm) if alarm.isascii() and alarm.isdigit() and len(alarm) <= _DIGITS else 0
         try:
-            found = await in_thread(lambda: self._service.alarms.get(alarm))
+            found = await in_thread(lambda: self._service.alarms.get(number))
         except CourtyardError as exc:
             _LOG.debug("no such alarm", alarm=alarm, code=exc.code)
             return self._assembly.gone(request)
         person = self._assembly.person(request) or ""
 
         def made(tongue: Tongue) -> str:
-            return self._renderer.render("alarm", tongue, alarm=self._service.alarms.get(alarm))
+            return self._renderer.render("alarm", tongue, alarm=self._service.alarms.get(number))
 
         async def form(tongue: Tongue) -> None:
             if found.cleared is None:
-                alarm_form(self._service.alarms, alarm, person, tongue, taken=found.acknowledged is not None)
+                alarm_form(self._service.alarms, number, person, tongue, taken=found.acknowledged is not None)
 
         return await self._assembly.page(
             request, lambda tongue: tongue.text(found.title), "alarms", self._assembly.live(made), form

@@ -182,9 +182,9 @@ def test_a_made_up_cookie_opens_nothing(served: Served, cookie: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/compounds/nowhere", "/devices/nothing", "/alarms/999", "/alarms?kind=lift", "/alarms?offset=-1",
-     "/alarms?compound=nowhere", "/alarms?state=%00", "/reports?length=week", "/reports?date=2026-13-45",
-     "/reports?compound=nowhere", "/reports?date=2525-01-01", "/wall/nowhere"],
+    ["/compounds/nowhere", "/devices/nothing", "/alarms/999", "/alarms/x", "/alarms/9999999999999999999999",
+     "/alarms?kind=lift", "/alarms?offset=-1", "/alarms?compound=nowhere", "/alarms?state=%00", "/reports?length=week",
+     "/reports?date=2026-13-45", "/reports?compound=nowhere", "/reports?date=2525-01-01", "/wall/nowhere"],
 )  # fmt: skip
 def test_what_is_gone_says_so_and_leads_back(opened: Open, path: str) -> None:
     page = opened(path)
