@@ -25,6 +25,12 @@ from tests.api.world import batches, inventory_of
 from tests.services import free_port
 
 
+@pytest.fixture(autouse=True)
+def _logs_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command runs in this process, whose other tests look at what is logged."""
+    monkeypatch.setattr("courtyard.logs.configure", lambda *_: None)
+
+
 @pytest.fixture
 def url(registry: Registry) -> Iterator[str]:
     small: Inventory = inventory_of(registry)
