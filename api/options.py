@@ -18,7 +18,8 @@ class ApiOptions:
         status_days: how far back the last status and the last reading of a device are looked for, in days.
         heavy_at_once: how many questions that read history are answered at the same time; the rest queue.
         heavy_wait_s: how long such a question queues before it is refused with 503, in seconds.
-        hold_s: how long one answer about this moment (`/ready`, all compounds) serves all who ask, in seconds.
+        hold_s: how long one look at this moment (`/ready`, how compounds and devices are) serves all who ask, in
+            seconds; the latter serves up to three times as long while the next is made.
     """
 
     keys: tuple[str, ...] = field(default=(), repr=False)
