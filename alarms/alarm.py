@@ -80,6 +80,7 @@ class Wanted:
     Attributes:
         state: open, cleared, or all.
         compound: id of a compound.
+        compounds: ids of the compounds that may be seen.
         device: id of a device.
         kinds: names of kinds; none means all.
         rules: names of rules; none means all.
@@ -91,6 +92,7 @@ class Wanted:
 
     state: Open = Open.OPEN
     compound: str | None = None
+    compounds: tuple[str, ...] | None = None
     device: str | None = None
     kinds: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()

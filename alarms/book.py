@@ -250,6 +250,7 @@ def _where(statement: Select[Any], wanted: Wanted) -> Select[Any]:
         *([c.cleared_ns.is_(None)] if wanted.state is Open.OPEN else []),
         *([c.cleared_ns.is_not(None)] if wanted.state is Open.CLEARED else []),
         *([c.compound == wanted.compound] if wanted.compound is not None else []),
+        *([c.compound.in_(wanted.compounds)] if wanted.compounds is not None else []),
         *([c.device == wanted.device] if wanted.device is not None else []),
         *([c.kind.in_(wanted.kinds)] if wanted.kinds else []),
         *([c.rule.in_(wanted.rules)] if wanted.rules else []),

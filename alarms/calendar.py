@@ -38,6 +38,14 @@ class Calendar:
             number = connection.execute(insert(MAINTENANCE).values(**values).returning(MAINTENANCE.c.id)).scalar_one()
         return Window(id=number, **values)
 
+    def get(self, number: int) -> Window:
+        """One window; raises `UnknownWindowError` and `RecordsError`."""
+        with self._database.begin() as connection:
+            row = connection.execute(select(MAINTENANCE).where(MAINTENANCE.c.id == number)).mappings().one_or_none()
+        if row is None:
+            raise UnknownWindowError(f"there is no maintenance window {number}; /v1/maintenance lists them")
+        return Window(**row)
+
     def remove(self, number: int) -> None:
         """End a window; raises `UnknownWindowError` and `RecordsError`."""
         with self._database.begin() as connection:

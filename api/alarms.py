@@ -7,8 +7,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
+from access.callers import Scope
 from alarms.alarm import Alarm, Open, Tally, Wanted
 from alarms.book import Book
+from alarms.errors import UnknownAlarmError
 from api.context import Context
 from api.errors import AlarmsAwayError
 from api.models import Model, Note, Person, Time, Title
@@ -138,18 +140,25 @@ class Alarms:
 
     def tallies(self, wanted: Wanted, *, by_device: bool) -> list[Tally]:
         """How many there were by rule, or by rule and device; raises AlarmsAwayError, RecordsError."""
-        return self._book.tallies(wanted, now_ns=self._context.clock(), by_device=by_device)
+        return self._book.tallies(self._seen(wanted), now_ns=self._context.clock(), by_device=by_device)
 
     def get(self, number: int) -> AlarmModel:
         """One alarm; raises UnknownAlarmError, AlarmsAwayError, RecordsError."""
-        return self._model(self._book.get(number))
+        return self._model(self._found(number))
 
     def acknowledge(self, number: int, said: Acknowledgement) -> AlarmModel:
         """Take one on; raises UnknownAlarmError, AcknowledgedError, AlarmsAwayError, RecordsError."""
-        return self._model(self._book.acknowledge(number, by=said.by, note=said.note, now_ns=self._context.clock()))
+        self._context.caller.require(Scope.ACKNOWLEDGE)
+        self._found(number)
+        now_ns = self._context.clock()
+        self._context.record("alarm.acknowledge", str(number), by=said.by)
+        return self._model(self._book.acknowledge(number, by=said.by, note=said.note, now_ns=now_ns))
 
     def snooze(self, number: int, said: Snooze) -> AlarmModel:
         """Have nobody told for a while; raises UnknownAlarmError, AlarmsAwayError, RecordsError."""
+        self._context.caller.require(Scope.ACKNOWLEDGE)
+        self._found(number)
+        self._context.record("alarm.snooze", str(number), by=said.by, minutes=said.minutes)
         until_ns = self._context.clock() + said.minutes * 60 * NS_PER_S
         return self._model(self._book.snooze(number, by=said.by, until_ns=until_ns))
 
@@ -158,6 +167,19 @@ class Alarms:
         if self._kept is None:
             raise AlarmsAwayError("this API does not know where alarms are kept: set COURTYARD_RECORDS_URL")
         return self._kept
+
+    def _found(self, number: int) -> Alarm:
+        """One that the caller may see; raises UnknownAlarmError, AlarmsAwayError, RecordsError."""
+        found = self._book.get(number)
+        inventory = self._context.inventory
+        if not inventory.is_whole and found.compound not in inventory.compounds:
+            raise UnknownAlarmError(f"there is no alarm {number}; /v1/alarms lists them")
+        return found
+
+    def _seen(self, wanted: Wanted) -> Wanted:
+        """Of those wanted the ones that the caller may see."""
+        inventory = self._context.inventory
+        return wanted if inventory.is_whole else replace(wanted, compounds=tuple(inventory.compounds))
 
     def _wanted(self, question: AlarmsQuestion) -> Wanted:
         wanted, now_ns = question.wanted, self._context.clock()
@@ -176,7 +198,7 @@ class Alarms:
             None if text is None else parse_instant(name, text, now_ns=now_ns, tz=zone)
             for name, text in (("start", question.start), ("stop", question.stop))
         )
-        return replace(wanted, kinds=kinds, start_ns=start, stop_ns=stop)
+        return self._seen(replace(wanted, kinds=kinds, start_ns=start, stop_ns=stop))
 
     def _model(self, alarm: Alarm) -> AlarmModel:
         compound = self._context.inventory.compounds.get(alarm.compound)

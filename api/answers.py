@@ -18,6 +18,13 @@ class LineModel(Model):
     values: Annotated[list[float | None], Field(description="One per bucket; null where unobserved, never zero for it")]
     coverage: Annotated[list[float], Field(description="One per bucket: the fraction of it that was observed, 0 to 1")]
     unit: str
+    withheld: Annotated[
+        tuple[int, ...],
+        Field(
+            description="Which buckets, from 0, are null because fewer than five persons would be told of; a key with "
+            "the scope `manage` is told"
+        ),
+    ] = ()
 
 
 class StatisticAnswer(Model):

@@ -7,11 +7,13 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
+from access.doors import Doors
 from alarms.book import Book
 from alarms.calendar import Calendar
 from api import problems
 from api.auth import Guard
 from api.headers import SecurityHeaders
+from api.keys import keys_router
 from api.ledger import Ledger
 from api.metrics import Measured, Metrics
 from api.openapi import describe
@@ -47,6 +49,7 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
     alarms: Book | None = None,
     calendar: Calendar | None = None,
     hub: Hub | None = None,
+    doors: Doors | None = None,
     clock: Clock = time.time_ns,
 ) -> FastAPI:
     """Build the application.
@@ -62,6 +65,7 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
         alarms: the book of alarms; None where it is out of reach.
         calendar: the calendar of maintenance; None where it is out of reach.
         hub: what devices say this moment; None where no broker is followed.
+        doors: who is let in; those with a key of `options` where None.
         clock: the present, in nanoseconds since the epoch.
 
     Returns:
@@ -69,7 +73,7 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
     """
     service = Service(
         options, inventory, kinds, store, ingest_health=ingest_health, ledger=ledger, rolled=rolled, alarms=alarms,
-        calendar=calendar, clock=clock,
+        calendar=calendar, audit=None if doors is None else doors.audit, clock=clock,
     )  # fmt: skip
     app = FastAPI(
         title="Courtyard",
@@ -80,12 +84,14 @@ def create_app(  # noqa: PLR0913  (it is given all it works on)
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    guard, metrics = Guard(options), Metrics(hub)
+    doors = Doors(keys=options.keys, open_access=options.open_access) if doors is None else doors
+    guard, metrics = Guard(doors, service), Metrics(hub)
     app.state.service = service
     app.include_router(operations_router(service, guard, metrics))
-    app.include_router(data_router(service, guard))
-    app.include_router(alarms_router(service, guard))
-    app.include_router(stream_router(service.context, guard, hub))
+    app.include_router(data_router(guard))
+    app.include_router(alarms_router(guard))
+    app.include_router(stream_router(guard, hub))
+    app.include_router(keys_router(doors, guard))
     app.include_router(docs_router())
     problems.install(app)
     # Last added is outermost: what is measured is what a caller waits for.

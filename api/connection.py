@@ -89,7 +89,8 @@ def _of_kind(context: Context, kind: Kind, devices: tuple[Device, ...], days: in
     compounds = sorted({each.compound for each in devices})
     ids = [each.id for each in devices] if len(devices) <= _NAMED_DEVICES else None
     # Whom it need not choose a store reads sooner.
-    named = None if len(devices) == len(context.inventory.of_kind(kind.name)) else compounds
+    whole = context.inventory.is_whole and len(devices) == len(context.inventory.of_kind(kind.name))
+    named = None if whole else compounds
     if named is None:
         ids = None
     status = context.store.latest(

@@ -5,6 +5,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from access.audit import Audit
+from access.callers import Caller
 from api.options import ApiOptions
 from api.times import Clock, shown
 from devices.errors import NotFoundError, QueryError
@@ -12,6 +14,9 @@ from devices.inventory import Compound, Device, Inventory
 from devices.kind import Kind
 from rollups.reader import Reader
 from store.protocol import Store
+
+PROCESS = Caller(id="process", name="")
+"""Who asks from within the program."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,6 +34,8 @@ class Context:
         reader: makes statistics of rows and rollups.
         clock: the present.
         threads: ask the store several things at once.
+        caller: who asks.
+        audit: where it is written what they did; None where nothing is kept.
     """
 
     options: ApiOptions
@@ -38,6 +45,13 @@ class Context:
     reader: Reader
     clock: Clock
     threads: Executor
+    caller: Caller = PROCESS
+    audit: Audit | None = None
+
+    def record(self, what: str, about: str = "", **detail: object) -> None:
+        """Write into the audit log that the caller did something; raises `RecordsError`, and then it is not to be."""
+        if self.audit is not None:
+            self.audit.write(self.caller.id, what, about, **detail)
 
     def beside(self, call: Callable[[T], R], each: Iterable[T]) -> Iterator[R]:
         """What a call gives of each of some things, beside each other, in their order."""

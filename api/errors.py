@@ -1,8 +1,8 @@
 """Errors of the API itself, and which status each error of the tree becomes.
 
 CourtyardError
-├── AccessError    no key, or one that is not accepted
 ├── BusyError      too many questions at once: the same call may go through later
+├── KeysAwayError    keys are kept where this API cannot reach them
 ├── AlarmsAwayError  alarms are kept where this API cannot reach them
 ├── StreamAwayError  this API does not follow the broker
 ├── LedgerAwayError  the ledger cannot be read from here
@@ -12,6 +12,11 @@ CourtyardError
 from collections.abc import Sequence
 from http import HTTPStatus
 
+from access.errors import (
+    AccessError,
+    ForbiddenError,
+    ThrottledError,
+)
 from alarms.errors import AcknowledgedError
 from devices.errors import (
     CourtyardError,
@@ -22,12 +27,6 @@ from devices.errors import (
 )
 from live.hub import StreamsFullError
 from records.errors import RecordsError
-
-
-class AccessError(CourtyardError):
-    """The caller did not show a key that is accepted."""
-
-    code = "key_missing"
 
 
 class BusyError(CourtyardError):
@@ -46,6 +45,12 @@ class AlarmsAwayError(CourtyardError):
     """Alarms are kept where this process cannot reach them."""
 
     code = "alarms_away"
+
+
+class KeysAwayError(CourtyardError):
+    """Keys and the audit log are kept where this process cannot reach them."""
+
+    code = "keys_away"
 
 
 class StreamAwayError(CourtyardError):
@@ -73,10 +78,13 @@ STATUSES: tuple[tuple[type[CourtyardError], HTTPStatus], ...] = (
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (QueryError, HTTPStatus.BAD_REQUEST),
     (AccessError, HTTPStatus.UNAUTHORIZED),
+    (ForbiddenError, HTTPStatus.FORBIDDEN),
+    (ThrottledError, HTTPStatus.TOO_MANY_REQUESTS),
     (BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (NotReadyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (LedgerAwayError, HTTPStatus.SERVICE_UNAVAILABLE),
     (AlarmsAwayError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (KeysAwayError, HTTPStatus.SERVICE_UNAVAILABLE),
     (StreamAwayError, HTTPStatus.SERVICE_UNAVAILABLE),
     (StreamsFullError, HTTPStatus.SERVICE_UNAVAILABLE),
     (RecordsError, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -108,10 +116,17 @@ CODES: tuple[tuple[str, str], ...] = (
     ("http", "The request cannot be served as it was sent."),
     ("key_missing", "A key is required: `X-API-Key: …` or `Authorization: Bearer …`."),
     ("key_wrong", "The key is not accepted."),
+    ("scope", "The key may not do this; `detail` names the scope that it needs."),
+    ("whole_installation", "This is about the whole installation, and the key is for some compounds."),
+    ("about_people", "These rows are the doings of single persons, which needs the scope `manage`."),
+    ("rate", "The key asks too often; `Retry-After` and `RateLimit` say when it may ask again."),
+    ("unknown_key", "There is no such key; `/v1/keys` lists them."),
+    ("grant", "Such a key cannot be made; `detail` says why."),
     ("busy", "Too many questions at once; try again after `Retry-After` seconds."),
     ("not_ready", "The service is up, but a part it needs is away; `reasons` says which."),
     ("ledger_away", "The ledger cannot be read from here; `detail` says why."),
     ("alarms_away", "Alarms are kept where this API cannot reach them."),
+    ("keys_away", "Keys and the audit log are kept where this API cannot reach them."),
     ("stream_away", "This API does not follow the broker; `detail` says what to set."),
     ("streams_full", "As many streams are open as may be; try again after `Retry-After` seconds."),
     ("records", "The database of alarms is away; try again after `Retry-After` seconds."),

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
+from api import discretion
 from api.context import Context
 from api.export import File, Turn, file_of, zone_of
 from api.files import Format
@@ -71,12 +72,16 @@ def readings(context: Context, question: ReadingsExport, turn: Turn) -> File:
     table = table_of(kind, question.table)
     names = fields_of(table, question.fields)
     compounds = tuple(context.compound(name).id for name in dict.fromkeys(question.compounds))
+    if not compounds and not context.inventory.is_whole:
+        compounds = tuple(context.inventory.compounds)
     if question.device is not None and context.device(question.device).kind != kind.name:
         raise NotFoundError(f"{question.device} is no {kind.name}", code="unknown_device")
     zone = zone_of(context, compounds)
     span = parse_span(
         question.start, question.stop, now_ns=context.clock(), tz=zone, max_days=context.options.max_span_days
     )
+    discretion.check(context, table, question.device or " ".join(compounds))
+    context.record("export.readings", table.measurement, compounds=list(compounds), device=question.device)
     schema = _readings_schema(table, names, zone)
 
     def tables() -> Iterator[pa.Table]:

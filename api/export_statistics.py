@@ -64,6 +64,7 @@ def figures(context: Context, question: StatisticsExport, turn: Turn) -> File:
         tz=zone,
         max_days=context.options.max_span_days,
     )
+    context.record("export.statistics", RESERVED if compound is None else compound.id)
     schema = _figures_schema(zone)
     kinds = _kinds(context, compound, question.question)
     groups = (question.group,) if question.group is not None else tuple(Group)

@@ -18,6 +18,10 @@ SECURITY_HEADERS = MappingProxyType(
 """Nothing may be framed, sniffed, cached or loaded from elsewhere; a page of ours widens the policy for itself."""
 
 
+RATE = "courtyard_rate"
+"""Under this name a request's state holds the headers that tell how its caller stands with the limit."""
+
+
 class SecurityHeaders:
     """ASGI middleware that adds `SECURITY_HEADERS` where an answer does not set them itself."""
 
@@ -31,7 +35,8 @@ class SecurityHeaders:
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
+                said = scope.get("state", {}).get(RATE, {})
+                for name, value in (*SECURITY_HEADERS.items(), *said.items()):
                     headers.setdefault(name, value)
             await send(message)
 

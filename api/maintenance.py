@@ -5,7 +5,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
+from access.callers import Scope
 from alarms.calendar import Calendar
+from alarms.errors import UnknownWindowError
 from alarms.windows import Window
 from api.context import Context
 from api.errors import AlarmsAwayError
@@ -56,11 +58,12 @@ class Maintenance:
 
     def list(self) -> WindowList:
         """The windows that are not over; raises AlarmsAwayError, RecordsError."""
-        found = self._calendar.since(self._context.clock())
+        found = [each for each in self._calendar.since(self._context.clock()) if self._sees(each)]
         return WindowList(windows=[self._model(each) for each in found])
 
     def add(self, wanted: NewWindow) -> WindowModel:
         """Make a window; raises QueryError, NotFoundError, AlarmsAwayError, RecordsError."""
+        self._context.caller.require(Scope.MANAGE)
         compound, now_ns = self._context.compound(wanted.compound), self._context.clock()
         if wanted.device is not None and self._context.device(wanted.device).compound != compound.id:
             raise NotFoundError(f"device={shown(wanted.device)} does not stand in {compound.id}", code="unknown_device")
@@ -79,11 +82,20 @@ class Maintenance:
             id=0, compound=compound.id, device=wanted.device or "", start_ns=start_ns, stop_ns=stop_ns,
             by=wanted.by, note=wanted.note,
         )  # fmt: skip
+        self._context.record("maintenance.add", window.device or window.compound, by=window.by)
         return self._model(self._calendar.add(window))
 
     def remove(self, number: int) -> None:
-        """End a window; raises UnknownWindowError, AlarmsAwayError, RecordsError."""
+        """End a window; raises ForbiddenError, UnknownWindowError, AlarmsAwayError, RecordsError."""
+        self._context.caller.require(Scope.MANAGE)
+        if not self._sees(self._calendar.get(number)):
+            raise UnknownWindowError(f"there is no maintenance window {number}; /v1/maintenance lists them")
+        self._context.record("maintenance.end", str(number))
         self._calendar.remove(number)
+
+    def _sees(self, window: Window) -> bool:
+        inventory = self._context.inventory
+        return inventory.is_whole or window.compound in inventory.compounds
 
     @property
     def _calendar(self) -> Calendar:

@@ -11,12 +11,14 @@ from api.problems import MEDIA_TYPE
 
 _OPEN = frozenset({"/health", "/ready"})
 _ALWAYS = ("500",)
-_GUARDED = ("400", "401", "404", "422", "503")
+_GUARDED = ("400", "401", "403", "404", "422", "429", "503")
 _MEANINGS = {
     "400": "The question cannot be answered as it was put; `detail` says what to send",
     "401": "No key, or one that is not accepted",
+    "403": "The key may not do this; `detail` says which scope it needs",
     "404": "It names something that does not exist",
     "422": "A parameter has the wrong form or is unknown; `errors` says which and what to send",
+    "429": "The key asks too often; ask again after `Retry-After` seconds",
     "500": "The service failed",
     "503": "The store is away, or too much is asked at once; try again after `Retry-After` seconds",
 }

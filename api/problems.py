@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from access.errors import ThrottledError
 from api.auth import CHALLENGE
 from api.errors import NotReadyError, status_of
 from api.headers import SECURITY_HEADERS
@@ -73,6 +74,9 @@ async def _courtyard(request: Request, exc: CourtyardError) -> Response:
     status = status_of(exc)
     if status is HTTPStatus.UNAUTHORIZED:
         return problem(status, exc.code, exc.message, headers=CHALLENGE)
+    if isinstance(exc, ThrottledError):
+        headers = {"Retry-After": str(exc.retry_after_s)}
+        return problem(status, exc.code, exc.message, headers=headers)
     if status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return problem(status, exc.code, exc.message)
     if isinstance(exc, StoreError | RecordsError) or status is HTTPStatus.INTERNAL_SERVER_ERROR:

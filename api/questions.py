@@ -267,6 +267,13 @@ class StatisticsExportParams(_Params):
         return StatisticsExport(compound=self.compound, group=self.group, question=question, format=self.format)
 
 
+class AuditParams(_Params):
+    """Parameters of /v1/audit."""
+
+    limit: Annotated[int, Field(ge=1, le=1000, description="Most lines on a page")] = 100
+    before: Annotated[int | None, Field(ge=1, le=2**53, description="Only lines with a lower number")] = None
+
+
 class ReportParams(_Params):
     """Parameters of /v1/reports/{length}."""
 

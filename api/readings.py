@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from api import discretion
 from api.answers import ReadingModel, ReadingsAnswer
 from api.context import Context
 from api.models import FieldModel
@@ -71,6 +72,7 @@ def read(context: Context, device: Device, question: ReadingsQuestion) -> Readin
     """
     table = table_of(context.kinds[device.kind], question.table)
     names = fields_of(table, question.fields)
+    discretion.check(context, table, device.id)
     tz = context.compound(device.compound).timezone
     span = parse_span(
         question.start,

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
+from access.callers import Scope
 from api import pages
 from api.alarms import Acknowledgement, AlarmList, AlarmModel, AlarmSummary, Snooze
 from api.answers import FleetAnswer, ReadingsAnswer, StatisticsAnswer
@@ -40,7 +41,6 @@ from api.questions import (
     StatisticsParams,
 )
 from api.report import Length, Report
-from api.report_file import report_file
 from api.rollups import RollupList
 from api.service import Service
 from devices.statistics import Group
@@ -55,142 +55,162 @@ _FILES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def data_router(service: Service, guard: Guard) -> APIRouter:  # noqa: C901  (one small function per route)
+def data_router(guard: Guard) -> APIRouter:  # noqa: C901  (one small function per route)
     """The routes under /v1. They are plain functions, so each runs in a thread: a store blocks."""
-    router = APIRouter(dependencies=[Depends(guard)])
+    router = APIRouter()
+    seen = Depends(guard(Scope.READ))
 
     @router.get("/v1/compounds", tags=["compounds"], response_model=CompoundList)
-    def list_compounds(_: Annotated[NoParams, Query()]) -> Response:
+    def list_compounds(mine: Annotated[Service, seen], _: Annotated[NoParams, Query()]) -> Response:
         """All compounds of the inventory."""
-        return _json(service.compounds())
+        return _json(mine.compounds())
 
     @router.get("/v1/compounds/{compound}", tags=["compounds"], response_model=CompoundDetail)
-    def get_compound(compound: str, _: Annotated[NoParams, Query()]) -> Response:
+    def get_compound(mine: Annotated[Service, seen], compound: str, _: Annotated[NoParams, Query()]) -> Response:
         """One compound, with its devices by kind and state, and its occupancy now."""
-        return _json(service.compound(compound))
+        return _json(mine.compound(compound))
 
     @router.get("/v1/overview", tags=["compounds"], response_model=Overview)
-    def get_overview(_: Annotated[NoParams, Query()]) -> Response:
+    def get_overview(mine: Annotated[Service, seen], _: Annotated[NoParams, Query()]) -> Response:
         """All compounds at this moment: people inside, devices by state, occupancy, age of the data."""
-        return _json(service.overview())
+        return _json(mine.overview())
 
     @router.get("/v1/compounds/{compound}/occupancy", tags=["statistics"], response_model=StatisticsAnswer)
-    def get_occupancy(compound: str, params: Annotated[StatisticsParams, Query()]) -> Response:
+    def get_occupancy(
+        mine: Annotated[Service, seen], compound: str, params: Annotated[StatisticsParams, Query()]
+    ) -> Response:
         """How full things are: people inside, connectors and cells occupied, fill levels."""
-        return _json(service.statistics(compound, Group.OCCUPANCY, params.question()))
+        return _json(mine.statistics(compound, Group.OCCUPANCY, params.question()))
 
     @router.get("/v1/compounds/{compound}/usage", tags=["statistics"], response_model=StatisticsAnswer)
-    def get_usage(compound: str, params: Annotated[StatisticsParams, Query()]) -> Response:
+    def get_usage(
+        mine: Annotated[Service, seen], compound: str, params: Annotated[StatisticsParams, Query()]
+    ) -> Response:
         """How much things are used: passes, energy, sessions, parcels, deposits, incidents."""
-        return _json(service.statistics(compound, Group.USAGE, params.question()))
+        return _json(mine.statistics(compound, Group.USAGE, params.question()))
 
     @router.get("/v1/compounds/{compound}/availability", tags=["statistics"], response_model=StatisticsAnswer)
-    def get_availability(compound: str, params: Annotated[StatisticsParams, Query()]) -> Response:
+    def get_availability(
+        mine: Annotated[Service, seen], compound: str, params: Annotated[StatisticsParams, Query()]
+    ) -> Response:
         """Whether things work: online, offline, outages, faults."""
-        return _json(service.statistics(compound, Group.AVAILABILITY, params.question()))
+        return _json(mine.statistics(compound, Group.AVAILABILITY, params.question()))
 
     @router.get("/v1/fleet/occupancy", tags=["statistics"], response_model=FleetAnswer)
-    def get_fleet_occupancy(params: Annotated[FleetParams, Query()]) -> Response:
+    def get_fleet_occupancy(mine: Annotated[Service, seen], params: Annotated[FleetParams, Query()]) -> Response:
         """Occupancy of all compounds together."""
-        return _json(service.fleet(Group.OCCUPANCY, params.question()))
+        return _json(mine.fleet(Group.OCCUPANCY, params.question()))
 
     @router.get("/v1/fleet/usage", tags=["statistics"], response_model=FleetAnswer)
-    def get_fleet_usage(params: Annotated[FleetParams, Query()]) -> Response:
+    def get_fleet_usage(mine: Annotated[Service, seen], params: Annotated[FleetParams, Query()]) -> Response:
         """Usage of all compounds together."""
-        return _json(service.fleet(Group.USAGE, params.question()))
+        return _json(mine.fleet(Group.USAGE, params.question()))
 
     @router.get("/v1/fleet/availability", tags=["statistics"], response_model=FleetAnswer)
-    def get_fleet_availability(params: Annotated[FleetParams, Query()]) -> Response:
+    def get_fleet_availability(mine: Annotated[Service, seen], params: Annotated[FleetParams, Query()]) -> Response:
         """Availability of all compounds together."""
-        return _json(service.fleet(Group.AVAILABILITY, params.question()))
+        return _json(mine.fleet(Group.AVAILABILITY, params.question()))
 
     @router.get("/v1/devices", tags=["devices"], response_model=DeviceList)
-    def list_devices(params: Annotated[DevicesParams, Query()]) -> Response:
+    def list_devices(mine: Annotated[Service, seen], params: Annotated[DevicesParams, Query()]) -> Response:
         """Devices with their connection, filtered and a page at a time."""
-        return _json(service.devices(params.question()))
+        return _json(mine.devices(params.question()))
 
     @router.get("/v1/devices/{device}", tags=["devices"], response_model=DeviceDetail)
-    def get_device(device: str, _: Annotated[NoParams, Query()]) -> Response:
+    def get_device(mine: Annotated[Service, seen], device: str, _: Annotated[NoParams, Query()]) -> Response:
         """One device: its connection and the latest telemetry of each part, by the device's own time."""
-        return _json(service.device(device))
+        return _json(mine.device(device))
 
     @router.get("/v1/devices/{device}/readings", tags=["devices"], response_model=ReadingsAnswer)
-    def get_readings(device: str, params: Annotated[ReadingsParams, Query()]) -> Response:
+    def get_readings(
+        mine: Annotated[Service, seen], device: str, params: Annotated[ReadingsParams, Query()]
+    ) -> Response:
         """Raw readings or events of one device, a page at a time."""
-        return _json(service.readings(device, params.question()))
+        return _json(mine.readings(device, params.question()))
 
     @router.get("/v1/export/readings", tags=["export"], responses=_FILES, response_class=Response)
-    def export_readings(params: Annotated[ReadingsExportParams, Query()]) -> Response:
+    def export_readings(mine: Annotated[Service, seen], params: Annotated[ReadingsExportParams, Query()]) -> Response:
         """Raw readings or events of any devices of a kind as a file, by time, however many."""
-        return _sent(service.export_readings(params.question()))
+        return _sent(mine.export_readings(params.question()))
 
     @router.get("/v1/export/statistics", tags=["export"], responses=_FILES, response_class=Response)
-    def export_statistics(params: Annotated[StatisticsExportParams, Query()]) -> Response:
+    def export_statistics(
+        mine: Annotated[Service, seen], params: Annotated[StatisticsExportParams, Query()]
+    ) -> Response:
         """Statistics of a compound, of some of its devices, or of all compounds together as a file."""
-        return _sent(service.export_statistics(params.question()))
+        return _sent(mine.export_statistics(params.question()))
 
     @router.get("/v1/reports/{length}", tags=["reports"], response_model=Report, responses=_FILES)
-    def get_report(length: Length, params: Annotated[ReportParams, Query()]) -> Response:
+    def get_report(
+        mine: Annotated[Service, seen], length: Length, params: Annotated[ReportParams, Query()]
+    ) -> Response:
         """A day or a month, of a compound or of all: what was down, what was used, what may fail or be full next."""
-        found = service.report(params.question(length))
-        return _json(found) if params.format == "json" else _sent(report_file(found, Format(params.format)))
+        question = params.question(length)
+        return (
+            _json(mine.report(question))
+            if params.format == "json"
+            else _sent(mine.report_file(question, Format(params.format)))
+        )
 
     @router.get("/v1/kinds", tags=["catalogue"], response_model=KindList)
-    def list_kinds(_: Annotated[NoParams, Query()]) -> Response:
+    def list_kinds(mine: Annotated[Service, seen], _: Annotated[NoParams, Query()]) -> Response:
         """Kinds of devices: fields, units, events, statistics, topics and the JSON schema of payloads."""
-        return _json(service.kinds())
+        return _json(mine.kinds())
 
     @router.get("/v1/statistics", tags=["catalogue"], response_model=StatisticList)
-    def list_statistics(params: Annotated[CatalogueParams, Query()]) -> Response:
+    def list_statistics(mine: Annotated[Service, seen], params: Annotated[CatalogueParams, Query()]) -> Response:
         """Every statistic with its unit, titles and definition."""
-        return _json(service.catalogue(params.group, tuple(params.kind)))
+        return _json(mine.catalogue(params.group, tuple(params.kind)))
 
     return router
 
 
-def alarms_router(service: Service, guard: Guard) -> APIRouter:
+def alarms_router(guard: Guard) -> APIRouter:
     """What needs hands."""
-    router = APIRouter(tags=["alarms"], dependencies=[Depends(guard)])
+    router = APIRouter(tags=["alarms"])
+    seen = Depends(guard(Scope.READ))
+    taking = Depends(guard(Scope.ACKNOWLEDGE))
+    managing = Depends(guard(Scope.MANAGE))
 
     @router.get("/v1/alarms", response_model=AlarmList)
-    def list_alarms(params: Annotated[AlarmsParams, Query()]) -> Response:
+    def list_alarms(mine: Annotated[Service, seen], params: Annotated[AlarmsParams, Query()]) -> Response:
         """Alarms: what needs hands now, the worst first; or what did."""
-        return _json(service.alarms.find(params.question()))
+        return _json(mine.alarms.find(params.question()))
 
     @router.get("/v1/alarms/summary", response_model=AlarmSummary)
-    def summarise_alarms(params: Annotated[AlarmsParams, Query()]) -> Response:
+    def summarise_alarms(mine: Annotated[Service, seen], params: Annotated[AlarmsParams, Query()]) -> Response:
         """How many were raised, and how long it took to acknowledge and to clear them."""
-        return _json(service.alarms.summary(params.question()))
+        return _json(mine.alarms.summary(params.question()))
 
     @router.get("/v1/alarms/{alarm}", response_model=AlarmModel)
-    def get_alarm(alarm: _Number, _: Annotated[NoParams, Query()]) -> Response:
+    def get_alarm(mine: Annotated[Service, seen], alarm: _Number, _: Annotated[NoParams, Query()]) -> Response:
         """One alarm."""
-        return _json(service.alarms.get(alarm))
+        return _json(mine.alarms.get(alarm))
 
     @router.post("/v1/alarms/{alarm}/acknowledge", response_model=AlarmModel)
-    def acknowledge_alarm(alarm: _Number, said: Acknowledgement) -> Response:
+    def acknowledge_alarm(mine: Annotated[Service, taking], alarm: _Number, said: Acknowledgement) -> Response:
         """Take an alarm on. Of two at once one does; the other is told who did (409)."""
-        return _json(service.alarms.acknowledge(alarm, said))
+        return _json(mine.alarms.acknowledge(alarm, said))
 
     @router.post("/v1/alarms/{alarm}/snooze", response_model=AlarmModel)
-    def snooze_alarm(alarm: _Number, said: Snooze) -> Response:
+    def snooze_alarm(mine: Annotated[Service, taking], alarm: _Number, said: Snooze) -> Response:
         """Have nobody told of an alarm for a while. It stays open, and on every list."""
-        return _json(service.alarms.snooze(alarm, said))
+        return _json(mine.alarms.snooze(alarm, said))
 
     @router.get("/v1/maintenance", response_model=WindowList)
-    def list_maintenance(_: Annotated[NoParams, Query()]) -> Response:
+    def list_maintenance(mine: Annotated[Service, seen], _: Annotated[NoParams, Query()]) -> Response:
         """The maintenance windows that are not over."""
-        return _json(service.maintenance.list())
+        return _json(mine.maintenance.list())
 
     @router.post("/v1/maintenance", response_model=WindowModel)
-    def add_maintenance(wanted: NewWindow) -> Response:
+    def add_maintenance(mine: Annotated[Service, managing], wanted: NewWindow) -> Response:
         """Make a maintenance window: meanwhile nothing is raised about the compound, or the device."""
-        return _json(service.maintenance.add(wanted))
+        return _json(mine.maintenance.add(wanted))
 
     @router.delete("/v1/maintenance/{window}", status_code=204, response_class=Response)
-    def end_maintenance(window: _Number) -> Response:
+    def end_maintenance(mine: Annotated[Service, managing], window: _Number) -> Response:
         """End a maintenance window. What holds by then is raised."""
-        service.maintenance.remove(window)
+        mine.maintenance.remove(window)
         return Response(status_code=204)
 
     return router
@@ -199,16 +219,17 @@ def alarms_router(service: Service, guard: Guard) -> APIRouter:
 def operations_router(service: Service, guard: Guard, metrics: Metrics) -> APIRouter:
     """Health, which anyone may ask, and metrics, which need a key like all data."""
     router = APIRouter(tags=["operations"])
+    seen = Depends(guard(Scope.READ))
 
-    @router.get("/v1/ledger", dependencies=[Depends(guard)], response_model=LedgerAnswer)
-    def get_ledger(params: Annotated[LedgerParams, Query()]) -> Response:
+    @router.get("/v1/ledger", response_model=LedgerAnswer)
+    def get_ledger(mine: Annotated[Service, seen], params: Annotated[LedgerParams, Query()]) -> Response:
         """What became of everything received, whether it balances, and which readings never came."""
-        return _json(service.ledger(params.device, params.limit))
+        return _json(mine.ledger(params.device, params.limit))
 
-    @router.get("/v1/rollups", dependencies=[Depends(guard)], response_model=RollupList)
-    def get_rollups(_: Annotated[NoParams, Query()]) -> Response:
+    @router.get("/v1/rollups", response_model=RollupList)
+    def get_rollups(mine: Annotated[Service, seen], _: Annotated[NoParams, Query()]) -> Response:
         """How far the rollups have come, by kind."""
-        return _json(service.rollups())
+        return _json(mine.rollups())
 
     @router.get("/health")
     async def health() -> Health:
@@ -221,9 +242,10 @@ def operations_router(service: Service, guard: Guard, metrics: Metrics) -> APIRo
         service.check_ready()
         return Health(status="ready")
 
-    @router.get("/metrics", dependencies=[Depends(guard)], response_class=Response)
-    async def read_metrics() -> Response:
+    @router.get("/metrics", response_class=Response)
+    def read_metrics(mine: Annotated[Service, seen]) -> Response:
         """Counts and times of requests in the Prometheus text format. Needs a key, as `Authorization: Bearer`, say."""
+        mine.context.caller.require_everywhere()
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     return router

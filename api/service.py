@@ -1,16 +1,31 @@
 """Everything the API can answer, without HTTP. The endpoints, the pages and the demo's table all ask this."""
 
+import copy
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import structlog
 
+from access.audit import Audit
+from access.callers import Caller
 from alarms.book import Book
 from alarms.calendar import Calendar
-from api import catalogue, export_readings, export_statistics, inventory, readings, report, rollups, statistics
+from api import (
+    catalogue,
+    export_readings,
+    export_statistics,
+    inventory,
+    readings,
+    report,
+    report_file,
+    rollups,
+    statistics,
+)
 from api.alarms import Alarms
 from api.answers import FleetAnswer, ReadingsAnswer, StatisticsAnswer
 from api.context import Context
@@ -18,6 +33,7 @@ from api.errors import BusyError, LedgerAwayError, NotReadyError
 from api.export import File
 from api.export_readings import ReadingsExport
 from api.export_statistics import StatisticsExport
+from api.files import Format
 from api.held import Held
 from api.inventory import DevicesQuestion
 from api.ledger import Ledger, LedgerAnswer
@@ -40,7 +56,7 @@ from api.rollups import RollupList
 from api.statistics import StatisticsQuestion
 from api.times import Clock
 from devices.errors import StoreError
-from devices.inventory import Inventory
+from devices.inventory import RESERVED, Inventory
 from devices.kind import Kind
 from devices.statistics import Group
 from rollups.reader import Reader
@@ -51,6 +67,9 @@ IngestHealth = Callable[[], Sequence[str]]
 
 _THREADS = 4
 """So many questions about the present are asked of the store at once."""
+
+_VIEWS = 1000
+"""So many callers' views of the service are kept."""
 
 _log = structlog.get_logger("api")
 
@@ -76,6 +95,7 @@ class Service:
         rolled: Store | None = None,
         alarms: Book | None = None,
         calendar: Calendar | None = None,
+        audit: Audit | None = None,
         clock: Clock = time.time_ns,
     ) -> None:
         """Answer from `store` and the declarations.
@@ -90,6 +110,7 @@ class Service:
             rolled: where the rollups are; None where there are none.
             alarms: the book of alarms; None where it is out of reach.
             calendar: the calendar of maintenance; None where it is out of reach.
+            audit: where it is written who did what; None where nothing is kept.
             clock: the present.
         """
         self.context = Context(
@@ -100,7 +121,10 @@ class Service:
             reader=Reader(store, rolled, inventory),
             clock=clock,
             threads=ThreadPoolExecutor(_THREADS, thread_name_prefix="present"),
+            audit=audit,
         )
+        self._book, self._calendar = alarms, calendar
+        self._views: OrderedDict[Caller, Service] = OrderedDict()
         self.alarms = Alarms(self.context, alarms)
         self.maintenance = Maintenance(self.context, calendar)
         self._ingest_health = ingest_health
@@ -110,6 +134,20 @@ class Service:
         self._present = Present(self.context)
         # /ready is open to anyone: a crowd must not reach the store.
         self._reasons = Held(lambda: tuple(self._away()), options.hold_s)
+
+    def seen_by(self, caller: Caller) -> "Service":
+        """The service as somebody sees it: their compounds alone, and what they do written down in their name."""
+        made = self._views.get(caller)
+        if made is None:
+            made = copy.copy(self)
+            chosen = caller.grant.compounds
+            inventory = self.context.inventory if chosen is None else self.context.inventory.within(chosen)
+            made.context = replace(self.context, inventory=inventory, caller=caller)
+            made.alarms, made.maintenance = Alarms(made.context, self._book), Maintenance(made.context, self._calendar)
+            self._views[caller] = made
+            while len(self._views) > _VIEWS:
+                self._views.popitem(last=False)
+        return made
 
     def compounds(self) -> CompoundList:
         """All compounds."""
@@ -128,7 +166,8 @@ class Service:
 
     def overview(self) -> Overview:
         """All compounds at this moment: people inside, devices by state, last readings; raises StoreError."""
-        return Overview(compounds=self._present.compounds())
+        mine = self.context.inventory.compounds
+        return Overview(compounds=[each for each in self._present.compounds() if each.id in mine])
 
     def kinds(self) -> KindList:
         """All kinds."""
@@ -176,12 +215,19 @@ class Service:
         """A day or a month for people; raises QueryError, NotFoundError, StoreError, RecordsError, BusyError."""
         return report.report(self.context, self.alarms, question, self._one_of_few)
 
+    def report_file(self, question: ReportQuestion, format_: Format) -> File:
+        """The figures of a report as a file; raises as `report` does."""
+        self.context.record("export.report", question.compound or RESERVED, date=question.date)
+        return report_file.report_file(self.report(question), format_)
+
     def rollups(self) -> RollupList:
         """How far the rollups have come; raises StoreError."""
+        self.context.caller.require_everywhere()
         return rollups.how_far(self.context)
 
     def ledger(self, device: str | None, limit: int) -> LedgerAnswer:
         """What became of everything received; raises NotFoundError, LedgerAwayError, BusyError."""
+        self.context.caller.require_everywhere()
         if device is not None:
             self.context.device(device)
         if self._ledger is None:

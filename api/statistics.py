@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from access.callers import Scope
 from aggregate.edges import Every, bucket_edges
 from aggregate.evaluate import results_of
 from aggregate.lines import Result
@@ -15,12 +16,13 @@ from api.answers import FleetAnswer, KindAnswer, LineModel, Period, StatisticAns
 from api.context import Context
 from api.models import Title
 from api.rows import finite
+from api.small_cells import withheld
 from api.times import Span, before, parse_span, rfc3339, rfc3339_all, shown
 from devices.availability import statistics_of
 from devices.errors import NotFoundError, QueryError
 from devices.inventory import RESERVED, Compound, Device
 from devices.kind import Kind
-from devices.statistics import Group, Statistic
+from devices.statistics import Group, Reducer, Statistic
 from rollups.reader import Question
 
 _JUST_NOW_NS = 1_000_000_000
@@ -60,12 +62,14 @@ class _Scope:
         tz: their time zone.
         attributes: the numbers that balances begin with.
         compound: as `rollups.reader.Question` has it.
+        whole: whether they are all devices of their compounds.
     """
 
     devices: Sequence[Device]
     tz: ZoneInfo
     attributes: Mapping[str, float]
     compound: str | None
+    whole: bool
 
 
 def answer(context: Context, compound: Compound, group: Group, question: StatisticsQuestion) -> StatisticsAnswer:
@@ -115,7 +119,9 @@ def fleet(context: Context, group: Group, question: StatisticsQuestion) -> Fleet
         devices=tuple(context.inventory.devices.values()),
         tz=zones.pop(),
         attributes=context.inventory.attributes,
-        compound=RESERVED,
+        # Finished figures are kept of all compounds, not of those that somebody may see.
+        compound=RESERVED if context.inventory.is_whole else None,
+        whole=True,
     )
     period, previous = _periods(context, scope, group, question)
     return FleetAnswer(
@@ -194,6 +200,7 @@ def _scope(context: Context, compound: Compound, question: StatisticsQuestion) -
         tz=compound.timezone,
         attributes=compound.attributes,
         compound=compound.id if whole else None,
+        whole=whole,
     )
 
 
@@ -226,7 +233,7 @@ def _asked(
             f"send one of {', '.join(sorted(known))}",
             code="unknown_statistic",
         )
-    return [(kind, tuple(_served(kind, group, names, whole=scope.compound is not None))) for kind in kinds]
+    return [(kind, tuple(_served(kind, group, names, whole=scope.whole))) for kind in kinds]
 
 
 def _served(kind: Kind, group: Group, names: set[str], *, whole: bool) -> Iterable[Statistic]:
@@ -268,7 +275,10 @@ def _period(  # noqa: PLR0913, PLR0917  (whose statistics, and over what)
         kinds[kind.name] = KindAnswer(
             title=Title.of(kind.title),
             devices=len(devices),
-            statistics={result.statistic.name: _statistic(result, begun) for result in results},
+            statistics={
+                result.statistic.name: _statistic(result, begun, discreet=_is_discreet(context, kind, result))
+                for result in results
+            },
         )
     return Period(
         start=rfc3339(span.start_ns, scope.tz),
@@ -278,8 +288,17 @@ def _period(  # noqa: PLR0913, PLR0917  (whose statistics, and over what)
     )
 
 
-def _statistic(result: Result, begun: NDArray[np.bool_]) -> StatisticAnswer:
+def _is_discreet(context: Context, kind: Kind, result: Result) -> bool:
+    """Whether small counts are to be withheld: a breakdown of what single persons did, and a caller who reads."""
     row = result.statistic
+    broken_down = row.reducer is Reducer.COUNT and row.by is not None and kind.tables[row.table].about_people
+    return broken_down and Scope.MANAGE not in context.caller.grant.scopes
+
+
+def _statistic(result: Result, begun: NDArray[np.bool_], *, discreet: bool) -> StatisticAnswer:
+    row = result.statistic
+    values = np.array([line.values for line in result.lines]).reshape(len(result.lines), len(begun))
+    small = withheld(values) if discreet else np.zeros(values.shape, bool)
     return StatisticAnswer(
         title=Title.of(row.title),
         unit=row.unit,
@@ -288,10 +307,11 @@ def _statistic(result: Result, begun: NDArray[np.bool_]) -> StatisticAnswer:
         lines=[
             LineModel(
                 label=line.label,
-                values=finite(np.where(begun, line.values, np.nan)),
+                values=finite(np.where(begun & ~hidden, line.values, np.nan)),
                 coverage=np.where(begun, line.coverage, 0.0).tolist(),
                 unit=row.unit,
+                withheld=tuple(np.flatnonzero(begun & hidden).tolist()),
             )
-            for line in result.lines
+            for line, hidden in zip(result.lines, small, strict=True)
         ],
     )

@@ -1,15 +1,20 @@
 """The live stream: what devices say this moment, as server-sent events."""
 
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query
 from sse_starlette import EventSourceResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import Response
 
+from access.callers import Scope
 from api.auth import Guard
-from api.context import Context
 from api.errors import StreamAwayError
 from api.questions import StreamParams
+from api.service import Service
 from live.frames import Wanted
 from live.hub import Hub
 
@@ -30,12 +35,14 @@ _RESPONSES = {
 }
 
 
-def stream_router(context: Context, guard: Guard, hub: Hub | None) -> APIRouter:
+def stream_router(guard: Guard, hub: Hub | None) -> APIRouter:
     """The route of the live stream; None for the hub where no broker is followed."""
-    router = APIRouter(tags=["live"], dependencies=[Depends(guard)])
+    router = APIRouter(tags=["live"])
 
     @router.get("/v1/stream", responses=_RESPONSES, response_class=Response)  # type: ignore[arg-type]
     async def read_stream(
+        request: Request,
+        mine: Annotated[Service, Depends(guard(Scope.READ))],
         params: Annotated[StreamParams, Query()],
         last_event_id: Annotated[
             str | None, Header(max_length=64, description="The last `id` that came: what came since is sent first")
@@ -47,9 +54,25 @@ def stream_router(context: Context, guard: Guard, hub: Hub | None) -> APIRouter:
         """
         if hub is None:
             raise StreamAwayError("this API does not follow the broker: set COURTYARD_LIVE=true and COURTYARD_MQTT_…")
-        compounds = frozenset(context.compound(each).id for each in params.compound)
+        context = mine.context
+        chosen = params.compound or (() if context.inventory.is_whole else tuple(context.inventory.compounds))
+        compounds = frozenset(context.compound(each).id for each in chosen)
         kinds = frozenset(context.kind(each).name for each in params.kind)
-        pieces = hub.stream(Wanted(compounds or None, kinds or None), last_event_id)
+        # What single persons do is for those who may manage, and that they look on is written down.
+        people = Scope.MANAGE in context.caller.grant.scopes
+        wanted = Wanted(compounds or None, kinds or None, people)
+        if people:
+            await run_in_threadpool(context.record, "people.read", " ".join(sorted(compounds)) or "all", table="stream")
+        pieces = _while(hub.stream(wanted, last_event_id), lambda: guard.is_still_good(request, context.caller))
         return EventSourceResponse(pieces, ping=_BEAT_S, sep="\n", send_timeout=_PATIENCE_S)
 
     return router
+
+
+async def _while(pieces: AsyncGenerator[bytes], is_good: Callable[[], bool]) -> AsyncGenerator[bytes]:
+    """What a stream sends, while the key that opened it is accepted: each piece waits for the answer."""
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if not await run_in_threadpool(is_good):
+                return
+            yield piece

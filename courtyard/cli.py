@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from courtyard import logs, roles, wiring
+from courtyard.access_cli import audit_app, keys_app, people_app
 from courtyard.alarms_cli import alarms_app
+from courtyard.devices_cli import certificates, devices_app
 from courtyard.letters_cli import letters_app
 from courtyard.report_cli import report
 from courtyard.reporting import reported
@@ -36,6 +38,11 @@ app = typer.Typer(
 app.add_typer(letters_app, name="dead-letters")
 app.add_typer(rollups_app, name="rollups")
 app.add_typer(alarms_app, name="alarms")
+app.add_typer(keys_app, name="keys")
+app.add_typer(people_app, name="people")
+app.add_typer(audit_app, name="audit")
+app.add_typer(devices_app, name="devices")
+app.command()(certificates)
 app.command()(score)
 app.command()(status)
 app.command()(report)

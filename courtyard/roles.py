@@ -80,7 +80,7 @@ def api(settings: Settings, stopped: Stopped) -> int:
         closing(wiring.open_records(settings)) as database,
     ):
         live = LivePart(settings, inventory, known)
-        options = wiring.api_options(settings)
+        options, entry = wiring.api_options(settings), wiring.doors(settings, database)
         app = create_app(
             options,
             inventory,
@@ -91,8 +91,9 @@ def api(settings: Settings, stopped: Stopped) -> int:
             alarms=Book(database),
             calendar=Calendar(database),
             hub=live.hub,
+            doors=entry,
         )
-        install_pages(app, options, inventory, known)
+        install_pages(app, entry, inventory, known)
         server = ApiServer(app, settings.api_host, settings.api_port)
         live.start()
         try:

@@ -16,7 +16,7 @@ from courtyard.live import LivePart
 from courtyard.rollups import RollupPart
 from courtyard.server import ApiServer
 from courtyard.settings import Settings
-from courtyard.wiring import api_options, broker_options, ingest_options
+from courtyard.wiring import api_options, broker_options, doors, ingest_options
 from devices.inventory import Inventory
 from devices.registry import Registry
 from ingest.deliver import WriterState
@@ -70,6 +70,7 @@ class Runner:
         self._registry = CollectorRegistry()
         self._live = LivePart(settings, inventory, known)
         options = api_options(settings, open_access=open_access)
+        entry = doors(settings, database, open_access=open_access)
         app = create_app(
             options,
             inventory,
@@ -81,8 +82,9 @@ class Runner:
             alarms=Book(database),
             calendar=Calendar(database),
             hub=self._live.hub,
+            doors=entry,
         )
-        install_pages(app, options, inventory, known)
+        install_pages(app, entry, inventory, known)
         self.service: Service = app.state.service
         self.api = ApiServer(app, settings.api_host, settings.api_port)
         self.ingest = Ingest(

@@ -54,11 +54,21 @@ class Settings(BaseSettings):
     api_port: Port = Field(8000, description="port that the API listens on")
     live: bool = Field(True, description="whether the API follows the broker, for /v1/stream")
     api_key: SecretStr | None = Field(None, description="key that callers of the API must send")
+    api_requests_per_minute: Annotated[int, Field(ge=0)] = Field(
+        3000, description="how many requests a minute the API serves for one key; 0 serves all"
+    )
     metrics_host: str = Field("127.0.0.1", description="address that the metrics of ingest listen on")
     metrics_port: Port = Field(9100, description="port of the metrics of ingest")
 
     rollups_metrics_port: Port = Field(9200, description="port of the metrics of the rollup worker")
     alarms_metrics_port: Port = Field(9300, description="port of the metrics of the alarm worker")
+
+    authority_dir: Path | None = Field(
+        None, description="where the certificate authority is kept; authority in the data folder if not set"
+    )
+    broker_dir: Path | None = Field(
+        None, description="where the broker reads who is enrolled; broker in the data folder if not set"
+    )
 
     alarm_rules: Path | None = Field(None, description="file that overrides alarm rules for compounds and devices")
 

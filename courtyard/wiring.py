@@ -26,6 +26,7 @@ from store.influx_setup import provision as provision_influx
 from store.protocol import Store
 
 if TYPE_CHECKING:
+    from access.doors import Doors
     from records.database import Database
 
 
@@ -168,6 +169,19 @@ def provision(settings: Settings) -> InfluxTokens:
     )
 
 
+def doors(settings: Settings, database: "Database", *, open_access: bool = False) -> "Doors":
+    """Who is let in."""
+    from access.doors import Doors  # noqa: PLC0415  (ingest does without)
+
+    key = settings.api_key
+    return Doors(
+        database,
+        keys=() if key is None else (key.get_secret_value(),),
+        open_access=open_access,
+        per_minute=settings.api_requests_per_minute,
+    )
+
+
 def broker_options(settings: Settings) -> BrokerOptions:
     """How to reach the broker."""
     password = settings.mqtt_password
@@ -178,6 +192,16 @@ def broker_options(settings: Settings) -> BrokerOptions:
         password=None if password is None else password.get_secret_value(),
         ca_file=settings.mqtt_ca_file,
     )
+
+
+def authority_dir(settings: Settings) -> Path:
+    """Where the certificate authority is."""
+    return settings.data_dir / "authority" if settings.authority_dir is None else settings.authority_dir
+
+
+def broker_dir(settings: Settings) -> Path:
+    """Where the broker reads who is enrolled."""
+    return settings.data_dir / "broker" if settings.broker_dir is None else settings.broker_dir
 
 
 def spool_dir(settings: Settings) -> Path:

@@ -56,12 +56,15 @@ class Event:
         title: its name for people.
         fields: categories, values and identities.
         has_part: True where the payload names the part that it happened at.
+        about_people: True where each is the doing of one person: such events are told to few, each look is written
+            down, and small counts of them by category are withheld.
     """
 
     name: str
     title: Text
     fields: tuple[Field, ...]
     has_part: bool = False
+    about_people: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +96,7 @@ class Table:
         channel: the topic channel that carries it.
         fields: the columns, in declared order.
         part: the part that each row names, or None.
+        about_people: whether each row is the doing of one person; see `Event`.
     """
 
     kind: str
@@ -100,6 +104,7 @@ class Table:
     channel: Channel
     fields: tuple[Field, ...]
     part: Part | None = None
+    about_people: bool = False
 
     @property
     def measurement(self) -> str:
@@ -202,6 +207,7 @@ class Kind:
                 name=each.name,
                 channel=Channel.EVENT,
                 fields=each.fields,
+                about_people=each.about_people,
                 part=self.part if each.has_part else None,
             )
             for each in self.events

@@ -94,7 +94,9 @@ class Reader:
             raise ReadingError(Reason.UNKNOWN_DEVICE, "there is no such device")
         part = self._kinds[device.kind].part
         head = orjson.dumps({"compound": device.compound, "kind": device.kind, "device": device.id})[:-1] + b","
-        group = Group(device.compound, device.kind)
+        tables = self._kinds[device.kind].tables.values()
+        personal = any(each.about_people for each in tables if each.channel is topic.channel)
+        group = Group(device.compound, device.kind, personal)
         found = _Sender(group, str(topic.channel), schema, device, None if part is None else part.name, head)
         self._topics[text] = found
         return found

@@ -13,6 +13,7 @@ class Group(NamedTuple):
 
     compound: str
     kind: str
+    about_people: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +23,19 @@ class Wanted:
     Attributes:
         compounds: ids of compounds.
         kinds: names of kinds.
+        people: whether it is to carry events that are the doings of single persons.
     """
 
     compounds: frozenset[str] | None = None
     kinds: frozenset[str] | None = None
+    people: bool = True
 
     def has(self, group: Group) -> bool:
         """Whether the events of a group are wanted."""
-        return (self.compounds is None or group.compound in self.compounds) and (
-            self.kinds is None or group.kind in self.kinds
+        return (
+            (self.compounds is None or group.compound in self.compounds)
+            and (self.kinds is None or group.kind in self.kinds)
+            and (self.people or not group.about_people)
         )
 
 

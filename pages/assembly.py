@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -10,13 +11,15 @@ from nicegui import run, ui
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from access.callers import Caller
+from access.doors import Doors
 from api.held import Held
 from devices.errors import CourtyardError
 from pages.charts import Chart
 from pages.rendering import Renderer
-from pages.session import COOKIE, Sessions
 from pages.tongue import Language, Tongue
 
+COOKIE = "courtyard_session"
 LANGUAGE_COOKIE = "courtyard_language"
 
 _CHARTS_S = 60.0
@@ -28,7 +31,21 @@ _WALL_OLD_S = 30
 
 _LOG = structlog.get_logger("pages")
 
-Part = Callable[[Tongue], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Somebody at a page.
+
+    Attributes:
+        tongue: their language.
+        still: whether they are still let in; it may block, and raise `RecordsError`.
+    """
+
+    tongue: Tongue
+    still: Callable[[], bool]
+
+
+Part = Callable[[Visit], Awaitable[None]]
 """Puts one part of a page where it is called."""
 
 T = TypeVar("T")
@@ -37,10 +54,10 @@ T = TypeVar("T")
 class Assembly:
     """Puts pages together."""
 
-    def __init__(self, renderer: Renderer, sessions: Sessions, *, look_s: float = 5.0) -> None:
-        """Draw with `renderer`, for whom `sessions` knows; look again every `look_s` seconds."""
+    def __init__(self, renderer: Renderer, doors: Doors, *, look_s: float = 5.0) -> None:
+        """Draw with `renderer`, for whom `doors` let in; look again every `look_s` seconds."""
         self._renderer = renderer
-        self._sessions = sessions
+        self._doors = doors
         self._look_s = look_s
         self._held: OrderedDict[tuple[object, ...], Held[str]] = OrderedDict()
 
@@ -58,38 +75,46 @@ class Assembly:
         Returns:
             The way to sign in, for whoever has not; None where the page is made.
         """
-        person = self.person(request)
-        if person is None:
-            return _to_sign_in(request)
+        caller = self.caller(request)
+        if caller is None:
+            return to_sign_in(request)
         tongue = self.tongue(request)
         _head(tongue, title(tongue))
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        ui.html(self._renderer.render("top", tongue, active=active, here=here, person=person), sanitize=False)
+        ui.html(
+            self._renderer.render(
+                "top", tongue, active=active, here=here, person=caller.name, everywhere=caller.grant.compounds is None
+            ),
+            sanitize=False,
+        )
         with ui.element("main").classes("body").props("id=body"):
             for part in parts:
-                await part(tongue)
+                await part(self._visit(request, tongue))
         return None
 
     async def wall(self, request: Request, title: Callable[[Tongue], str], part: Part) -> Response | None:
         """A page for a screen: one part, dark, and old when it has not been drawn for a while; see `page`."""
-        if self.person(request) is None:
-            return _to_sign_in(request)
+        if self.caller(request) is None:
+            return to_sign_in(request)
         tongue = self.tongue(request)
         _head(tongue, title(tongue))
         ui.add_head_html(f"<style>body {{ background: #0b1a1b; }} :root {{ --old: {_WALL_OLD_S}s; }}</style>")
-        await part(tongue)
+        await part(self._visit(request, tongue))
         return None
 
     def gone(self, request: Request) -> Response:
         """What is asked for is not there."""
-        if self.person(request) is None:
-            return _to_sign_in(request)
+        if self.caller(request) is None:
+            return to_sign_in(request)
         tongue = self.tongue(request)
         return HTMLResponse(self._renderer.render("gone", tongue, title=tongue.word("gone")), 404)
 
-    def person(self, request: Request) -> str | None:
-        """Who asks; None where they have not signed in."""
-        return self._sessions.person(request.cookies.get(COOKIE))
+    def caller(self, request: Request) -> Caller | None:
+        """Who asks; None where they have not signed in. Raises `RecordsError`."""
+        return self._doors.by_cookie(request.cookies.get(COOKIE))
+
+    def _visit(self, request: Request, tongue: Tongue) -> Visit:
+        return Visit(tongue, lambda: self.caller(request) is not None)
 
     @staticmethod
     def tongue(request: Request) -> Tongue:
@@ -109,7 +134,8 @@ class Assembly:
             every_s: how often it looks; as pages do where it is 0.
         """
 
-        async def part(tongue: Tongue) -> None:
+        async def part(visit: Visit) -> None:
+            tongue = visit.tongue
             notice = ui.html("", sanitize=False)
             body = ui.html("", sanitize=False).classes(look)
 
@@ -118,6 +144,9 @@ class Assembly:
 
             async def show() -> None:
                 try:
+                    if not await in_thread(visit.still):
+                        ui.navigate.to("/sign-in")
+                        return
                     text = await in_thread(self._once((*key, tongue.language), made) if key else made)
                 except CourtyardError as exc:
                     _LOG.warning("a page cannot be drawn", page=key, code=exc.code, error=exc.message)
@@ -135,20 +164,23 @@ class Assembly:
     def still(make: Callable[[Tongue], str]) -> Part:
         """A part that stays as it is made."""
 
-        async def part(tongue: Tongue) -> None:
-            ui.html(await in_thread(lambda: make(tongue)), sanitize=False).classes("body")
+        async def part(visit: Visit) -> None:
+            ui.html(await in_thread(lambda: make(visit.tongue)), sanitize=False).classes("body")
 
         return part
 
     def charts(self, make: Callable[[Tongue], list[Chart]]) -> Part:
         """Charts that look again every minute; see `live`."""
 
-        async def part(tongue: Tongue) -> None:
+        async def part(visit: Visit) -> None:
+            tongue = visit.tongue
             shown: dict[str, ui.echart] = {}
             grid = ui.element("div").classes("grid")
 
             async def show() -> None:
                 try:
+                    if not await in_thread(visit.still):
+                        return
                     found = await in_thread(lambda: make(tongue))
                 except CourtyardError as exc:
                     _LOG.warning("charts cannot be drawn", code=exc.code, error=exc.message)
@@ -192,6 +224,7 @@ def _head(tongue: Tongue, title: str) -> None:
     ui.add_head_html('<link rel="stylesheet" href="/_courtyard/courtyard.css">')
 
 
-def _to_sign_in(request: Request) -> Response:
+def to_sign_in(request: Request) -> Response:
+    """The way to sign in, and back."""
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"/sign-in?{urlencode({'next': here})}", 303)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from access.callers import Scope
 from alarms.alarm import Open
 from api.answers import ReadingsAnswer
 from api.questions import AlarmsParams, ReadingsParams, ReportParams
@@ -20,7 +21,7 @@ from devices.errors import CourtyardError, NotFoundError, QueryError
 from devices.inventory import Inventory
 from devices.kind import TELEMETRY, Kind
 from pages import charts, strips, views
-from pages.assembly import Assembly, in_thread
+from pages.assembly import Assembly, Visit, in_thread, to_sign_in
 from pages.charts import Chart
 from pages.rendering import Renderer
 from pages.taking_on import alarm_form
@@ -51,109 +52,127 @@ class Screens:
 
     async def fleet(self, request: Request) -> Response | None:
         """All compounds, and what needs hands."""
+        mine = self._seen(request)
+        if mine is None:
+            return to_sign_in(request)
 
         def made(tongue: Tongue) -> str:
-            fleet = views.fleet(self._service, self._kinds)
+            fleet = views.fleet(mine, self._kinds)
             return self._renderer.render("fleet", tongue, fleet=fleet, name=self._inventory.name)
 
-        return await self._assembly.page(request, _word("overview"), "overview", self._assembly.live(made, "fleet"))
+        return await self._assembly.page(
+            request, _word("overview"), "overview", self._assembly.live(made, self._key(mine), "fleet")
+        )
 
     async def compound(self, request: Request, compound: str) -> Response | None:
         """One compound."""
-        found = self._inventory.compounds.get(compound)
+        mine = self._seen(request)
+        if mine is None:
+            return to_sign_in(request)
+        found = mine.context.inventory.compounds.get(compound)
         if found is None:
             return self._assembly.gone(request)
-        mine = [kind for kind in self._kinds.values() if found.of_kind(kind.name)]
+        kinds = [kind for kind in self._kinds.values() if found.of_kind(kind.name)]
 
         def now(tongue: Tongue) -> str:
-            detail, alarms = self._service.compound(compound), views.open_alarms(self._service, compound)
+            detail, alarms = mine.compound(compound), views.open_alarms(mine, compound)
             tiles = views.tiles(detail, self._kinds)
             return self._renderer.render("compound", tongue, compound=detail, tiles=tiles, alarms=alarms)
 
         def devices(tongue: Tongue) -> str:
-            return self._renderer.render("devices", tongue, devices=views.devices_of(self._service, compound))
+            return self._renderer.render("devices", tongue, devices=views.devices_of(mine, compound))
 
         return await self._assembly.page(
             request,
             lambda tongue: tongue.text(found.name),
             "overview",
-            self._assembly.live(now, "compound", compound),
-            self._assembly.charts(partial(charts.of_compound, self._service, compound, mine)),
-            self._assembly.live(devices, "devices", compound),
+            self._assembly.live(now, self._key(mine), "compound", compound),
+            self._assembly.charts(partial(charts.of_compound, mine, compound, kinds)),
+            self._assembly.live(devices, self._key(mine), "devices", compound),
         )
 
     async def device(self, request: Request, device: str) -> Response | None:
         """One device, with its readings and its outages."""
-        if device not in self._inventory.devices:
+        mine = self._seen(request)
+        if mine is None:
+            return to_sign_in(request)
+        if device not in mine.context.inventory.devices:
             return self._assembly.gone(request)
         kind = self._kinds[self._inventory.devices[device].kind]
 
         def now(tongue: Tongue) -> str:
-            alarms = views.latest_alarms(self._service, device, _HISTORY)
-            return self._renderer.render("device", tongue, device=self._service.device(device), alarms=alarms)
+            alarms = views.latest_alarms(mine, device, _HISTORY)
+            return self._renderer.render("device", tongue, device=mine.device(device), alarms=alarms)
 
         def states(tongue: Tongue) -> str:
             labelled = [each for each in kind.telemetry if each.is_label]
-            found = strips.of_readings(self._readings(device), kind, labelled, tongue)
+            found = strips.of_readings(self._readings(mine, device), kind, labelled, tongue)
             return self._renderer.render("strips", tongue, strips=found)
 
         def numbers(tongue: Tongue) -> list[Chart]:
             numbered = [each for each in kind.telemetry if each.is_number]
-            return charts.of_readings(self._readings(device), kind, numbered, tongue)
+            return charts.of_readings(self._readings(mine, device), kind, numbered, tongue)
 
         return await self._assembly.page(
             request,
             lambda _: device,
             "overview",
-            self._assembly.live(now, "device", device),
-            self._assembly.live(states, "states", device, every_s=_STRIPS_S),
+            self._assembly.live(now, self._key(mine), "device", device),
+            self._assembly.live(states, self._key(mine), "states", device, every_s=_STRIPS_S),
             self._assembly.charts(numbers),
         )
 
     async def alarms(self, request: Request) -> Response | None:
         """Alarms, filtered and a page at a time."""
+        mine = self._seen(request)
+        if mine is None:
+            return to_sign_in(request)
         query = request.query_params
         asked = {name: query.get(name, "")[:64] for name in ("compound", "device", "severity", "kind")}
         asked["state"] = query.get("state", Open.OPEN)
         try:
             params = _alarms_params(asked, query.get("offset", "0"))
-            if self._service.alarms.there:
-                await in_thread(lambda: self._service.alarms.find(params.question()))
+            if mine.alarms.there:
+                await in_thread(lambda: mine.alarms.find(params.question()))
         except (ValidationError, NotFoundError, QueryError):
             return self._assembly.gone(request)
 
         def made(tongue: Tongue) -> str:
-            if not self._service.alarms.there:
+            if not mine.alarms.there:
                 return self._renderer.render("no_alarms", tongue)
-            return self._alarms(params, asked, tongue)
+            return self._alarms(mine, params, asked, tongue)
 
         def form(tongue: Tongue) -> str:
-            return self._renderer.render("ask_alarms", tongue, asked=asked)
+            return self._renderer.render(
+                "ask_alarms", tongue, asked=asked, compounds=list(mine.context.inventory.compounds)
+            )
 
         return await self._assembly.page(
             request,
             _word("alarms"),
             "alarms",
             self._assembly.still(form),
-            self._assembly.live(made, "alarms", *asked.values(), params.offset),
+            self._assembly.live(made, self._key(mine), "alarms", *asked.values(), params.offset),
         )
 
     async def alarm(self, request: Request, alarm: str) -> Response | None:
         """One alarm, to be taken on."""
+        mine = self._seen(request)
+        if mine is None:
+            return to_sign_in(request)
         number = int(alarm) if alarm.isascii() and alarm.isdigit() and len(alarm) <= _DIGITS else 0
         try:
-            found = await in_thread(lambda: self._service.alarms.get(number))
+            found = await in_thread(lambda: mine.alarms.get(number))
         except CourtyardError as exc:
             _LOG.debug("no such alarm", alarm=alarm, code=exc.code)
             return self._assembly.gone(request)
-        person = self._assembly.person(request) or ""
 
         def made(tongue: Tongue) -> str:
-            return self._renderer.render("alarm", tongue, alarm=self._service.alarms.get(number))
+            return self._renderer.render("alarm", tongue, alarm=mine.alarms.get(number))
 
-        async def form(tongue: Tongue) -> None:
-            if found.cleared is None:
-                alarm_form(self._service.alarms, number, person, tongue, taken=found.acknowledged is not None)
+        async def form(visit: Visit) -> None:
+            if found.cleared is None and Scope.ACKNOWLEDGE in mine.context.caller.grant.scopes:
+                alarm_form(mine, number, visit, taken=found.acknowledged is not None)
 
         return await self._assembly.page(
             request, lambda tongue: tongue.text(found.title), "alarms", self._assembly.live(made), form
@@ -161,14 +180,17 @@ class Screens:
 
     async def reports(self, request: Request) -> Response | None:
         """A day or a month, to be read, printed and saved."""
+        mine = self._seen(request)
+        if mine is None:
+            return to_sign_in(request)
         query = request.query_params
         compound = query.get("compound", "")
-        day = query.get("date", "") or self._now(compound)[:10]
+        day = query.get("date", "") or self._now(mine, compound)[:10]
         asked = {"length": query.get("length", Length.MONTH), "day": day, "compound": compound}
         try:
             length = Length(asked["length"])
             params = ReportParams(date=day if length is Length.DAY else day[:7], compound=compound or None)
-            report = await in_thread(lambda: self._service.report(params.question(length)))
+            report = await in_thread(lambda: mine.report(params.question(length)))
         except (ValueError, NotFoundError, QueryError):
             return self._assembly.gone(request)
         address = f"/reports/file?{urlencode({'length': length, 'compound': compound, 'date': params.date or ''})}"
@@ -180,80 +202,106 @@ class Screens:
             request,
             _word("reports"),
             "reports",
-            self._assembly.still(lambda tongue: self._renderer.render("ask_report", tongue, asked=asked)),
+            self._assembly.still(
+                lambda tongue: self._renderer.render(
+                    "ask_report", tongue, asked=asked, compounds=list(mine.context.inventory.compounds)
+                )
+            ),
             self._assembly.still(actions),
             self._assembly.still(lambda tongue: self._renderer.render("report", tongue, report=report)),
         )
 
     async def pipeline(self, request: Request) -> Response | None:
         """Whether readings flow, and what became of them."""
-        live = self._assembly.live(self._pipeline, "pipeline")
+        mine = self._seen(request)
+        if mine is None:
+            return to_sign_in(request)
+        if mine.context.caller.grant.compounds is not None:  # it is about all of them
+            return self._assembly.gone(request)
+        live = self._assembly.live(partial(self._pipeline, mine), self._key(mine), "pipeline")
         return await self._assembly.page(request, _word("pipeline"), "pipeline", live)
 
     async def wall(self, request: Request) -> Response | None:
         """All compounds, for a screen."""
+        mine = self._seen(request)
+        if mine is None:
+            return to_sign_in(request)
         name = self._inventory.name
 
         def made(tongue: Tongue) -> str:
-            fleet = views.fleet(self._service, self._kinds)
-            return self._renderer.render("wall_fleet", tongue, fleet=fleet, name=name, time=self._now(""))
+            fleet = views.fleet(mine, self._kinds)
+            return self._renderer.render("wall_fleet", tongue, fleet=fleet, name=name, time=self._now(mine, ""))
 
-        live = self._assembly.live(made, "wall", look="wall")
+        live = self._assembly.live(made, self._key(mine), "wall", look="wall")
         return await self._assembly.wall(request, lambda tongue: tongue.text(name), live)
 
     async def wall_compound(self, request: Request, compound: str) -> Response | None:
         """One compound, for a screen."""
-        found = self._inventory.compounds.get(compound)
+        mine = self._seen(request)
+        if mine is None:
+            return to_sign_in(request)
+        found = mine.context.inventory.compounds.get(compound)
         if found is None:
             return self._assembly.gone(request)
 
         def made(tongue: Tongue) -> str:
-            detail, alarms = self._service.compound(compound), views.open_alarms(self._service, compound)
+            detail, alarms = mine.compound(compound), views.open_alarms(mine, compound)
             return self._renderer.render(
                 "wall_compound", tongue, compound=detail, tiles=views.tiles(detail, self._kinds), alarms=alarms,
-                devices=sum(detail.now.states.values()), time=self._now(compound),
+                devices=sum(detail.now.states.values()), time=self._now(mine, compound),
             )  # fmt: skip
 
-        live = self._assembly.live(made, "wall", compound, look="wall")
+        live = self._assembly.live(made, self._key(mine), "wall", compound, look="wall")
         return await self._assembly.wall(request, lambda tongue: tongue.text(found.name), live)
 
-    def _alarms(self, params: AlarmsParams, asked: Mapping[str, str], tongue: Tongue) -> str:
-        found = self._service.alarms.find(params.question())
+    def _alarms(self, mine: Service, params: AlarmsParams, asked: Mapping[str, str], tongue: Tongue) -> str:
+        found = mine.alarms.find(params.question())
         month = params.model_copy(update={"start": "-30d", "state": Open.ALL, "offset": 0})
         query = {name: value for name, value in asked.items() if value}
         after = {**query, "offset": found.next_offset or 0}
         return self._renderer.render(
-            "alarms", tongue, found=found, asked=asked, summary=self._service.alarms.summary(month.question()),
+            "alarms", tongue, found=found, asked=asked, summary=mine.alarms.summary(month.question()),
             first=f"/alarms?{urlencode(query)}", next=f"/alarms?{urlencode(after)}",
         )  # fmt: skip
 
-    def _pipeline(self, tongue: Tongue) -> str:
+    def _pipeline(self, mine: Service, tongue: Tongue) -> str:
         reasons = []
         try:
-            self._service.check_ready()
+            mine.check_ready()
         except CourtyardError as exc:
             reasons.append(exc.message)
         try:
-            ledger = self._service.ledger(None, 20)
+            ledger = mine.ledger(None, 20)
         except CourtyardError as exc:
             _LOG.debug("the ledger is out of reach", code=exc.code)
             ledger = None
         kinds = ledger.kinds if ledger is not None else []
         sums = {name: sum(getattr(each, name) for each in kinds) for name in ("received", "written", "duplicate")}
         sums["refused"] = sum(sum(each.dead_lettered.values()) for each in kinds)
-        rollups = self._service.rollups()
+        rollups = mine.rollups()
         return self._renderer.render("pipeline", tongue, reasons=reasons, ledger=ledger, sums=sums, rollups=rollups)
 
-    def _readings(self, device: str) -> ReadingsAnswer:
+    def _readings(self, mine: Service, device: str) -> ReadingsAnswer:
         question = ReadingsParams(table=TELEMETRY, start="-24h", limit=10_000, order="oldest").question()
-        return self._service.readings(device, question)
+        return mine.readings(device, question)
 
-    def _zone(self, compound: str) -> ZoneInfo:
-        found = self._inventory.compounds.get(compound) or next(iter(self._inventory.compounds.values()))
+    def _seen(self, request: Request) -> Service | None:
+        """The service as whoever asks sees it; None where they have not signed in."""
+        caller = self._assembly.caller(request)
+        return None if caller is None else self._service.seen_by(caller)
+
+    @staticmethod
+    def _key(mine: Service) -> object:
+        """What those share who see the same."""
+        return mine.context.caller.grant
+
+    def _zone(self, mine: Service, compound: str) -> ZoneInfo:
+        compounds = mine.context.inventory.compounds
+        found = compounds.get(compound) or next(iter(compounds.values()))
         return found.timezone
 
-    def _now(self, compound: str) -> str:
-        return rfc3339(self._service.context.clock(), self._zone(compound))
+    def _now(self, mine: Service, compound: str) -> str:
+        return rfc3339(mine.context.clock(), self._zone(mine, compound))
 
 
 def _word(name: str) -> Title:

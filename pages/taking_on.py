@@ -6,37 +6,37 @@ from functools import partial
 from nicegui import ui
 from pydantic import ValidationError
 
-from api.alarms import Acknowledgement, Alarms, Snooze
+from api.alarms import Acknowledgement, Snooze
+from api.service import Service
 from devices.errors import CourtyardError
-from pages.assembly import in_thread
-from pages.tongue import Tongue
+from pages.assembly import Visit, in_thread
 
 _HOURS = (1, 8)
 _LOOK = "no-caps unelevated"
 _SECOND = "no-caps outline"
 
 
-def alarm_form(alarms: Alarms, alarm: int, person: str, tongue: Tongue, *, taken: bool) -> None:
+def alarm_form(mine: Service, alarm: int, visit: Visit, *, taken: bool) -> None:
     """Put the form where it is called.
 
     Args:
-        alarms: does what is asked.
+        mine: does what is asked, as whoever asks may.
         alarm: which.
-        person: who is there, as far as that is known.
-        tongue: the language.
+        visit: who is there.
         taken: whether somebody has taken it on already.
     """
+    alarms, tongue, person = mine.alarms, visit.tongue, mine.context.caller.name
     with ui.element("section").classes("card narrow noprint").style("margin-top: 1rem"):
         name = ui.input(tongue.word("your_name"), value=person).props("maxlength=64 autocomplete=name")
         note = ui.textarea(tongue.word("note")).props("maxlength=2000 autogrow")
 
         async def acknowledge() -> None:
             said = partial(Acknowledgement, by=name.value or "", note=note.value or "")
-            await _done(lambda: alarms.acknowledge(alarm, said()), tongue, "acknowledged")
+            await _done(lambda: alarms.acknowledge(alarm, said()), visit, "acknowledged")
 
         async def snooze(hours: int) -> None:
             said = partial(Snooze, by=name.value or "", minutes=60 * hours)
-            await _done(lambda: alarms.snooze(alarm, said()), tongue, "snoozed")
+            await _done(lambda: alarms.snooze(alarm, said()), visit, "snoozed")
 
         with ui.element("div").classes("actions").style("margin-top: .8rem"):
             if not taken:
@@ -45,9 +45,13 @@ def alarm_form(alarms: Alarms, alarm: int, person: str, tongue: Tongue, *, taken
                 ui.button(tongue.word(f"snooze_{hours}h"), on_click=partial(snooze, hours)).props(_SECOND)
 
 
-async def _done(act: Callable[[], object], tongue: Tongue, word: str) -> None:
+async def _done(act: Callable[[], object], visit: Visit, word: str) -> None:
     """Do something, and say whether it was done."""
+    tongue = visit.tongue
     try:
+        if not await in_thread(visit.still):
+            ui.navigate.to("/sign-in")
+            return
         await in_thread(act)
     except ValidationError:
         ui.notify(tongue.word("name_needed"), type="warning")

@@ -154,11 +154,14 @@ WORDS: Mapping[str, Text] = MappingProxyType(
         "no_reading_ever": Text("no reading yet", "尚无读数"),
         "quiet": Text("All quiet", "一切正常"),
         # signing in
-        "key": Text("Access key", "访问密钥"),
-        "wrong_key": Text("This key is not accepted.", "密钥不正确。"),
+        "login_or_name": Text("Login (with a key: your name)", "登录名（用密钥时填姓名）"),
+        "password_or_key": Text("Password or access key", "密码或访问密钥"),
+        "wrong_key": Text("These are not accepted.", "登录名与密码或密钥不正确。"),
+        "too_many_tries": Text("Too many tries; wait a minute.", "尝试次数过多，请一分钟后再试。"),
+        "sign_in_provider": Text("Sign in with your organisation", "使用单位账号登录"),
         "sign_in_hint": Text(
-            "Use the key that your administrator gave you. Your name stands beside what you acknowledge.",
-            "请使用管理员提供的密钥。姓名会记录在您处理的告警旁。",
+            "Use your password, or the key that your administrator gave you. Your name stands beside what you do.",
+            "请使用您的密码或管理员提供的密钥。姓名会记录在您处理的告警旁。",
         ),
         # gone
         "gone": Text("There is no such page", "页面不存在"),

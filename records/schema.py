@@ -79,3 +79,86 @@ SEEN = Table(
     Column("part", String(64), primary_key=True),
     Column("time_ns", BigInteger, nullable=False),
 )
+
+KEYS = Table(
+    "keys",
+    METADATA,
+    Column("id", String(12), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("scopes", String(64), nullable=False),
+    Column("compounds", Text),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("created_by", String(80), nullable=False),
+    Column("expires_ns", BigInteger),
+    Column("revoked_ns", BigInteger),
+)
+
+PEOPLE = Table(
+    "people",
+    METADATA,
+    Column("login", String(64), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("password", String(255)),
+    Column("subject", String(255), unique=True),
+    Column("scopes", String(64), nullable=False),
+    Column("compounds", Text),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("disabled_ns", BigInteger),
+)
+
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("digest", String(64), primary_key=True),
+    Column("caller", String(80), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=False),
+)
+
+CREDENTIALS = Table(
+    "credentials",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("compound", String(64), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("verifier", Text),
+    Column("serial", String(64)),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger),
+    Column("revoked_ns", BigInteger),
+)
+
+WITHDRAWN = Table(
+    "withdrawn",
+    METADATA,
+    Column("serial", String(64), primary_key=True),
+    Column("withdrawn_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=False),
+)
+
+AUDIT = Table(
+    "audit",
+    METADATA,
+    # Numbered by the one who writes: a number left out is a line taken out.
+    Column("id", _ID, primary_key=True, autoincrement=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("who", String(80), nullable=False),
+    Column("what", String(64), nullable=False),
+    Column("about", String(200), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+DELETIONS = Table(
+    "deletions",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("compound", String(64), nullable=False),
+    Column("before_ns", BigInteger, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("who", String(80), nullable=False),
+)

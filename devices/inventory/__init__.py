@@ -1,6 +1,6 @@
 """The inventory: which compounds there are, and which devices stand in them. Parsing only: files are read elsewhere."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -127,10 +127,17 @@ class Inventory:
     Attributes:
         name: name of the installation.
         compounds: by id, in the file's order.
+        is_whole: whether these are all, and not those that somebody may see.
     """
 
     name: Text
     compounds: Mapping[str, Compound]
+    is_whole: bool = True
+
+    def within(self, compounds: Collection[str]) -> "Inventory":
+        """The part of it that has only some compounds; ids of others are of no effect."""
+        chosen = {name: each for name, each in self.compounds.items() if name in compounds}
+        return Inventory(self.name, MappingProxyType(chosen), is_whole=False)
 
     @cached_property
     def devices(self) -> Mapping[str, Device]:

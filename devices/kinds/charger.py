@@ -66,6 +66,7 @@ KIND = Kind(
             name="session",
             title=Text("Session", "充电会话"),
             has_part=True,
+            about_people=True,
             fields=(
                 category("phase", Text("Phase", "阶段"), ("begin", "end")),
                 identity("id", Text("Session", "会话编号")),

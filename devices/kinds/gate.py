@@ -49,6 +49,7 @@ KIND = Kind(
         Event(
             name="pass",
             title=Text("Pass", "通行"),
+            about_people=True,
             fields=(
                 category("direction", Text("Direction", "方向"), ("in", "out", "unknown")),
                 category("method", Text("Method", "方式"), ("face", "card", "qr", "pin", "remote")),
@@ -137,6 +138,26 @@ KIND = Kind(
             table="pass",
             where={"result": ("granted",)},
             by="method",
+        ),
+        Statistic(
+            name="passes_without_face",
+            title=Text("Passes without face recognition", "非人脸通行次数"),
+            group=Group.USAGE,
+            unit="passes",
+            reducer=Reducer.COUNT,
+            definition="Granted passes within the bucket that a card, a QR code, a PIN or a remote opening let in.",
+            table="pass",
+            where={"result": ("granted",), "method": ("card", "qr", "pin", "remote")},
+        ),
+        Statistic(
+            name="non_face_share",
+            title=Text("Share of passes without face recognition", "非人脸通行占比"),
+            group=Group.USAGE,
+            unit="1",
+            reducer=Reducer.RATIO,
+            definition="Passes without face recognition divided by passes: whether there is another way in, and used.",
+            table="pass",
+            operands=("passes_without_face", "passes"),
         ),
         Statistic(
             name="passes_by_category",

@@ -25,8 +25,8 @@ KIND = Kind(
         gauge("temp_c", Text("Temperature", "温度"), "°C", -60, 100),
     ),
     events=(
-        Event(name="deposit", title=Text("Deposit", "投递"), has_part=True, fields=_CELL),
-        Event(name="pickup", title=Text("Pick-up", "取件"), has_part=True, fields=_CELL),
+        Event(name="deposit", title=Text("Deposit", "投递"), about_people=True, has_part=True, fields=_CELL),
+        Event(name="pickup", title=Text("Pick-up", "取件"), about_people=True, has_part=True, fields=_CELL),
         Event(name="expire", title=Text("Expired", "超期"), has_part=True, fields=_CELL),
         Event(name="refused_full", title=Text("Refused, full", "满柜拒收"), has_part=True, fields=()),
         Event(name="door_left_open", title=Text("Door left open", "柜门未关"), has_part=True, fields=_CELL),

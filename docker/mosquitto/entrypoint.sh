@@ -1,13 +1,15 @@
 #!/bin/sh
-# Make the password file from the environment, then start the broker.
+# Make the password file of our programs from the environment, take what `courtyard devices` wrote about devices, and
+# start the broker. What that writes later the broker takes within two seconds: who is revoked is refused, and thrown off.
 #
 #   COURTYARD_MQTT_INGEST_PASSWORD      required
 #   COURTYARD_MQTT_API_PASSWORD         optional; without it the API has no live stream
 #   COURTYARD_MQTT_SIMULATORS_PASSWORD  optional; without it the simulators cannot log in
-#   COURTYARD_MQTT_GATEWAYS             compound:password of each gateway, separated by spaces
 set -eu
 
-passwords="${PASSWORDS:-/run/mosquitto/passwords}"
+run="${RUN:-/run/mosquitto}"
+enrolled="${ENROLLED:-/broker}"
+passwords="$run/passwords"
 
 fail() {
     echo "mosquitto: $*" >&2
@@ -19,8 +21,17 @@ add() { # add USER PASSWORD
         *:* | *[[:space:]]*) fail "the password of $1 holds a colon or a space" ;;
     esac
     [ "${#2}" -ge 16 ] || fail "the password of $1 is shorter than 16 characters; make one with: openssl rand -hex 24"
-    ! grep -q "^$1:" "$passwords" || fail "user $1 stands twice in COURTYARD_MQTT_GATEWAYS"
     printf '%s:%s\n' "$1" "$2" >>"$passwords"
+}
+
+take() { # take over what was written about devices; whether anything of it is new
+    new=1
+    for each in passwords acl crl; do
+        cmp -s "$enrolled/devices.$each" "$run/devices.$each" && continue
+        cp "$enrolled/devices.$each" "$run/devices.$each.part" && mv "$run/devices.$each.part" "$run/devices.$each" || return 1
+        new=0
+    done
+    return $new
 }
 
 umask 077
@@ -33,19 +44,17 @@ printf '%s' "$health" >"$passwords.health"
 add ingest "$COURTYARD_MQTT_INGEST_PASSWORD"
 [ -z "${COURTYARD_MQTT_API_PASSWORD:-}" ] || add api "$COURTYARD_MQTT_API_PASSWORD"
 [ -z "${COURTYARD_MQTT_SIMULATORS_PASSWORD:-}" ] || add simulators "$COURTYARD_MQTT_SIMULATORS_PASSWORD"
-set -f # a password may hold a * that is none
-for gateway in ${COURTYARD_MQTT_GATEWAYS:-}; do
-    name=${gateway%%:*}
-    case "$gateway" in
-        *:*) ;;
-        *) fail "COURTYARD_MQTT_GATEWAYS: write compound:password, separated by spaces" ;;
-    esac
-    case "$name" in
-        "" | *[!a-z0-9-]*) fail "COURTYARD_MQTT_GATEWAYS: '$name' is no id of a compound" ;;
-    esac
-    add "$name" "${gateway#*:}"
-done
-
 mosquitto_passwd -U "$passwords" # hashes them in place
-unset COURTYARD_MQTT_INGEST_PASSWORD COURTYARD_MQTT_API_PASSWORD COURTYARD_MQTT_SIMULATORS_PASSWORD COURTYARD_MQTT_GATEWAYS
+unset COURTYARD_MQTT_INGEST_PASSWORD COURTYARD_MQTT_API_PASSWORD COURTYARD_MQTT_SIMULATORS_PASSWORD
+
+for each in passwords acl crl; do
+    [ -e "$enrolled/devices.$each" ] || fail "$enrolled/devices.$each is missing; run: python -m courtyard certificates"
+    rm -f "$run/devices.$each"
+done
+take || fail "$enrolled cannot be read"
+(
+    while sleep 1 && kill -0 $$ 2>/dev/null; do
+        ! take || kill -HUP $$
+    done
+) &
 exec "$@"

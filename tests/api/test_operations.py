@@ -162,7 +162,7 @@ def test_the_description_is_whole(own: Client) -> None:
     problem = found["components"]["schemas"]["Problem"]
     assert set(problem["properties"]["code"]["enum"]) == {code for code, _ in CODES}
     operation = found["paths"]["/v1/compounds/{compound}/usage"]["get"]
-    assert set(operation["responses"]) == {"200", "400", "401", "404", "422", "500", "503"}
+    assert set(operation["responses"]) == {"200", "400", "401", "403", "404", "422", "429", "500", "503"}
     assert operation["security"] == [{"header": []}, {"bearer": []}]
     assert "security" not in found["paths"]["/health"]["get"]
     assert {each["name"] for each in operation["parameters"]} == {
@@ -182,7 +182,7 @@ def test_answers_are_as_described(own: Client) -> None:
         method = next(iter(operations))
         for url in (path, path + "?zz=1"):
             answer = own.request(
-                method, url.format(compound="jingyuan", device="jingyuan-bin-01", alarm=1, window=1, length="day")
+                method, url.format(compound="jingyuan", device="jingyuan-bin-01", alarm=1, window=1, length="day", key="x")
             )
             described = operations[method]["responses"][str(answer.status_code)]["content"]
             media_type = answer.headers["content-type"].partition(";")[0]

@@ -5,13 +5,21 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from access.errors import (
+    AccessError,
+    ForbiddenError,
+    GrantError,
+    ThrottledError,
+    UnknownKeyError,
+    UnknownPersonError,
+)
 from alarms.errors import AcknowledgedError, UnknownAlarmError, UnknownWindowError
 from api.app import create_app
 from api.errors import (
     CODES,
-    AccessError,
     AlarmsAwayError,
     BusyError,
+    KeysAwayError,
     LedgerAwayError,
     NotReadyError,
     StreamAwayError,
@@ -184,7 +192,8 @@ def test_a_place_is_given_back_whatever_happens(memory: MemoryStore, registry: R
 def test_every_error_of_the_tree_has_a_status() -> None:
     expected = {
         errors.QueryError: 400, errors.NotFoundError: 404, AccessError: 401, BusyError: 503, NotReadyError: 503,
-        LedgerAwayError: 503, AlarmsAwayError: 503, StreamAwayError: 503,
+        ForbiddenError: 403, ThrottledError: 429, KeysAwayError: 503, UnknownKeyError: 404, UnknownPersonError: 404,
+        GrantError: 400, LedgerAwayError: 503, AlarmsAwayError: 503, StreamAwayError: 503,
             StreamsFullError: 503, RecordsError: 503, AcknowledgedError: 409,
         UnknownAlarmError: 404, UnknownWindowError: 404,
         errors.StoreUnavailableError: 503, errors.StoreDeniedError: 503,

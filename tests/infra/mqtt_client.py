@@ -1,7 +1,9 @@
 """A small MQTT 5 client for looking at a broker from outside: it notes what arrives and how publishes are answered."""
 
+import socket
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,6 +35,11 @@ class Client:
     username: str | None = None
     password: str | None = None
     session_s: int = 0
+    port: int = 0
+    ca: Path | None = None
+    certificate: tuple[Path, Path] | None = None
+    old: bool = False
+    will: tuple[str, bytes] | None = None
     messages: list[tuple[str, bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -40,7 +47,15 @@ class Client:
         self._arrived = threading.Condition()
         self._answers: dict[int, ReasonCode] = {}
         self._reason: ReasonCode | None = None
-        self._paho = paho.Client(CallbackAPIVersion.VERSION2, self.client_id, protocol=paho.MQTTv5)
+        protocol = paho.MQTTv311 if self.old else paho.MQTTv5
+        self._paho = paho.Client(
+            CallbackAPIVersion.VERSION2, self.client_id, protocol=protocol, reconnect_on_failure=self.will is None
+        )
+        if self.ca is not None:
+            certificate, key = map(str, self.certificate) if self.certificate is not None else (None, None)
+            self._paho.tls_set(str(self.ca), certificate, key)
+        if self.will is not None:
+            self._paho.will_set(*self.will, qos=1)
         self._paho.on_message = self._on_message
         self._paho.on_connect = self._on_connect
         self._paho.on_publish = self._on_publish
@@ -58,7 +73,13 @@ class Client:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho types it not
         properties.SessionExpiryInterval = self.session_s
         clean = self.session_s == 0
-        self._paho.connect(self.broker.host, self.broker.port, clean_start=clean, properties=properties)
+        port = self.port or self.broker.port
+        # The certificate is of the name, not of the address.
+        host = self.broker.host if self.ca is None else "localhost"
+        if self.old:
+            self._paho.connect(host, port)
+        else:
+            self._paho.connect(host, port, clean_start=clean, properties=properties)
         self._paho.loop_start()
         self._wait(lambda: self._reason is not None)
         if self._reason is not None and self._reason.is_failure:
@@ -70,7 +91,12 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Disconnect."""
-        self._paho.disconnect()
+        if self.will is None:
+            self._paho.disconnect()
+        else:  # no farewell: the broker sends the will
+            held = self._paho.socket()
+            if isinstance(held, socket.socket):
+                held.shutdown(socket.SHUT_RDWR)
         self._paho.loop_stop()
 
     def subscribe(self, topic: str) -> None:

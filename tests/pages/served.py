@@ -4,6 +4,8 @@ import sys
 import threading
 from pathlib import Path
 
+from access.doors import Doors
+from access.limits import SignIns
 from alarms.book import Book
 from alarms.standing import Change, Subject, What
 from api.app import create_app
@@ -55,8 +57,10 @@ def main(port: int, folder: Path) -> None:
         return NOW_NS + (int(later.read_text()) if later.exists() else 0) * NS_PER_S
 
     options = ApiOptions(keys=(KEY,), hold_s=0.0)
-    app = create_app(options, inventory, kinds, store, alarms=book, clock=clock)
-    install(app, options, inventory, kinds, look_s=LOOK_S)
+    doors = Doors(database, keys=(KEY,), clock=clock)
+    doors.sign_ins = SignIns(by_name=10_000, by_address=10_000)
+    app = create_app(options, inventory, kinds, store, alarms=book, doors=doors, clock=clock)
+    install(app, doors, inventory, kinds, look_s=LOOK_S)
     server = ApiServer(app, "127.0.0.1", port)
     server.start()
     threading.Event().wait()

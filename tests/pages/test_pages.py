@@ -151,15 +151,15 @@ def test_the_keyboard_is_enough(opened: Open) -> None:
 def test_nobody_comes_in_without_a_key(opened: Open, served: Served) -> None:
     page = opened("/compounds/jingyuan?x=1", signed_in=False)
     assert "/sign-in?next=" in page.url
-    page.get_by_label("Your name").fill("Li Wei")
-    page.get_by_label("Access key").fill("nonsense")
+    page.get_by_label("Login").fill("Li Wei")
+    page.get_by_label("Password or access key").fill("nonsense")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_have_text("This key is not accepted.")
-    page.get_by_label("Your name").fill("Li Wei")
-    page.get_by_label("Access key").fill(KEY)
+    expect(page.get_by_role("alert")).to_have_text("These are not accepted.")
+    page.get_by_label("Login").fill("Li Wei")
+    page.get_by_label("Password or access key").fill(KEY)
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("h1")).to_have_text("Jingyuan")
-    page.get_by_role("link", name="Sign out").click()
+    page.get_by_role("button", name="Sign out").click()
     page.goto("/alarms")
     assert "/sign-in" in page.url
     for path in (*PAGES, "/reports/file?length=day&format=csv"):
@@ -203,8 +203,8 @@ def test_nothing_is_loaded_from_elsewhere(opened: Open, served: Served) -> None:
     page = opened("/sign-in", signed_in=False)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.get_by_label("Your name").fill("Li Wei")
-    page.get_by_label("Access key").fill(KEY)
+    page.get_by_label("Login").fill("Li Wei")
+    page.get_by_label("Password or access key").fill(KEY)
     page.get_by_role("button", name="Sign in").click()
     page.goto("/compounds/jingyuan")
     page.wait_for_selector("canvas")

@@ -9,8 +9,8 @@ from tests.pipeline.programs import KEY, ROOT, environment, eventually, finish, 
 from tests.services import Mosquitto, free_port
 
 _PACKAGES = (
-    "aggregate", "alarms", "api", "courtyard", "devices", "ingest", "live", "mqtt", "pages", "records", "rollups",
-    "scoring", "simulators", "store",
+    "access", "aggregate", "alarms", "api", "courtyard", "devices", "ingest", "live", "mqtt", "pages", "records",
+    "rollups", "scoring", "simulators", "store",
 )  # fmt: skip
 _KIND = '''
 """Street lamps: lit or not, and the energy they take."""

@@ -1,0 +1,226 @@
+"""`python -m courtyard keys`, `people` and `audit`: who may do what, and who did."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from courtyard import wiring
+from courtyard.reporting import reported
+from courtyard.settings import load
+from devices.errors import SettingsError
+
+if TYPE_CHECKING:
+    from access.callers import Grant
+    from courtyard.desk import Desk
+
+keys_app = typer.Typer(help="API keys: make, list and revoke them.", no_args_is_help=True)
+people_app = typer.Typer(help="People who sign in to the pages.", no_args_is_help=True)
+audit_app = typer.Typer(help="The audit log: read it, and check that nobody has changed it.", no_args_is_help=True)
+
+_NS_PER_DAY = 86_400 * 1_000_000_000
+_COMPOUNDS = "For this compound alone; may be given several times. Default: all."
+_SCOPES = "What may be done: read, acknowledge, manage, admin; may be given several times."
+
+
+@keys_app.command("create")
+@reported
+def create_key(
+    name: Annotated[str, typer.Argument(help="What it is for.")],
+    scope: Annotated[list[str] | None, typer.Option(help=_SCOPES + " Default: read.")] = None,
+    compound: Annotated[list[str] | None, typer.Option(help=_COMPOUNDS)] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Expires after so many days. Default: never.")] = None,
+) -> int:
+    """Make an API key and show it, this once."""
+    with _desk() as opened:
+        now_ns = time.time_ns()
+        expires_ns = None if days is None else now_ns + days * _NS_PER_DAY
+        grant = _grant(scope or ["read"], compound)
+        made = opened.keys.create(name, grant, by="command", now_ns=now_ns, expires_ns=expires_ns)
+        opened.record("key.create", made.key.id, name=name, scopes=sorted(grant.scopes))
+    Console(stderr=True).print("The key, shown this once; only its digest is kept:")
+    typer.echo(made.text)
+    return 0
+
+
+@keys_app.command("list")
+@reported
+def list_keys() -> int:
+    """Show all keys; not the keys themselves."""
+    table = Table("id", "name", "scopes", "compounds", "made", "by", "state", box=None)
+    with _desk() as opened:
+        for key in opened.keys.list():
+            table.add_row(
+                *map(Text, (key.id, key.name, *_said(key.grant), _time(key.created_ns), key.created_by)),
+                _state(key.revoked_ns, key.expires_ns),
+            )
+    Console().print(table)
+    return 0
+
+
+@keys_app.command("revoke")
+@reported
+def revoke_key(number: Annotated[str, typer.Argument(help="Its id, as `list` shows it.")]) -> int:
+    """Refuse a key from now on; whoever runs refuses it within a second."""
+    with _desk() as opened:
+        key = opened.keys.get(number)
+        opened.record("key.revoke", key.id, name=key.name)
+        opened.keys.revoke(key.id, now_ns=time.time_ns())
+    typer.echo(f"{key.name} ({key.id}) is refused from now on")
+    return 0
+
+
+@people_app.command("add")
+@reported
+def add_person(
+    login: Annotated[str, typer.Argument(help="What they sign in with.")],
+    name: Annotated[str, typer.Argument(help="What they are called.")],
+    scope: Annotated[list[str] | None, typer.Option(help=_SCOPES + " Default: read and acknowledge.")] = None,
+    compound: Annotated[list[str] | None, typer.Option(help=_COMPOUNDS)] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="Who they are to the identity provider; then they have no password.")
+    ] = None,
+) -> int:
+    """Let somebody sign in to the pages. The password is asked for, or read from standard input."""
+    with _desk() as opened:
+        grant = _grant(scope or ["read", "acknowledge"], compound)
+        password = None if subject is not None else _password()
+        opened.people.add(login, name, grant, now_ns=time.time_ns(), password=password, subject=subject)
+        opened.record("person.add", login, scopes=sorted(grant.scopes))
+    typer.echo(f"{name} may sign in as {login}")
+    return 0
+
+
+@people_app.command("list")
+@reported
+def list_people() -> int:
+    """Show who may sign in."""
+    table = Table("login", "name", "scopes", "compounds", "since", "comes by", "state", box=None)
+    with _desk() as opened:
+        for each in opened.people.list():
+            by = "password" if each.subject is None else "identity provider"
+            table.add_row(
+                *map(Text, (each.login, each.name, *_said(each.grant), _time(each.created_ns), by)),
+                _state(each.disabled_ns, None),
+            )
+    Console().print(table)
+    return 0
+
+
+@people_app.command("password")
+@reported
+def set_password(login: Annotated[str, typer.Argument(help="Whose.")]) -> int:
+    """Give somebody another password, and sign them out everywhere."""
+    with _desk() as opened:
+        person = opened.people.get(login)
+        opened.people.set_password(login, _password())
+        opened.sessions.end_all(person.caller.id)
+        opened.record("person.password", login)
+    typer.echo(f"{login} has another password, and is signed out everywhere")
+    return 0
+
+
+@people_app.command("disable")
+@reported
+def disable_person(login: Annotated[str, typer.Argument(help="Who.")]) -> int:
+    """Let somebody in no more, and sign them out everywhere."""
+    with _desk() as opened:
+        person = opened.people.get(login)
+        opened.people.disable(login, now_ns=time.time_ns())
+        opened.sessions.end_all(person.caller.id)
+        opened.record("person.disable", login)
+    typer.echo(f"{login} is let in no more")
+    return 0
+
+
+@audit_app.command("list")
+@reported
+def list_audit(
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="The most shown.")] = 50,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON each.")] = False,
+) -> int:
+    """Show the newest lines, the latest first."""
+    table = Table("", "when", "who", "what", "about", "more", box=None)
+    with _desk() as opened:
+        for each in opened.audit.newest(limit):
+            more = json.dumps(each.detail, ensure_ascii=False)
+            cells = (str(each.id), _time(each.at_ns), each.who, each.what, each.about, more)
+            if as_json:
+                names = ("id", "at_ns", "who", "what", "about", "detail", "previous", "hash")
+                typer.echo(json.dumps({name: getattr(each, name) for name in names}, ensure_ascii=False))
+            else:
+                table.add_row(*map(Text, cells))
+    if not as_json:
+        Console().print(table)
+    return 0
+
+
+@audit_app.command("verify")
+@reported
+def verify_audit(
+    head: Annotated[str | None, typer.Option(help="A hash noted down earlier: it must still stand in the log.")] = None,
+) -> int:
+    """Check that no line was edited, added or taken out. Exit status 1 where one was."""
+    with _desk() as opened, Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("checking", total=None)
+        verdict = opened.audit.verify(lambda done: progress.update(task, completed=done))
+        known = head is None or opened.audit.has(head)
+    if verdict.broken is not None:
+        typer.echo(f"line {verdict.broken} is broken: {verdict.why}; the {verdict.lines} lines before it hold")
+        return 1
+    if not known:
+        typer.echo(f"the {verdict.lines} lines hold, but {head} is none of theirs: lines were taken from the end")
+        return 1
+    typer.echo(f"{verdict.lines} lines hold; note down the newest hash: {verdict.head}")
+    return 0
+
+
+def _desk() -> AbstractContextManager["Desk"]:
+    from courtyard.desk import desk  # noqa: PLC0415  (what ingest does without)
+
+    return desk()
+
+
+def _grant(scopes: Iterable[str], compounds: Iterable[str] | None) -> "Grant":
+    from access.callers import Grant  # noqa: PLC0415  (what ingest does without)
+
+    wanted = list(compounds) if compounds else None
+    if wanted is not None:
+        settings = load()
+        inventory = wiring.load_inventory(settings.inventory, wiring.kinds())
+        unknown = [each for each in wanted if each not in inventory.compounds]
+        if unknown:
+            raise SettingsError(f"there is no compound {unknown[0]!r}; there are {', '.join(inventory.compounds)}")
+    return Grant.of(scopes, wanted)
+
+
+def _password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+def _said(grant: "Grant") -> tuple[str, str]:
+    return ", ".join(sorted(grant.scopes)), "all" if grant.compounds is None else ", ".join(sorted(grant.compounds))
+
+
+def _state(ended_ns: int | None, expires_ns: int | None) -> Text:
+    if ended_ns is not None:
+        return Text(f"refused since {_time(ended_ns)}", "red")
+    if expires_ns is not None and expires_ns <= time.time_ns():
+        return Text(f"expired {_time(expires_ns)}", "red")
+    return Text("good" if expires_ns is None else f"good until {_time(expires_ns)}", "green")
+
+
+def _time(time_ns: int) -> str:
+    return datetime.fromtimestamp(time_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

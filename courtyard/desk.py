@@ -1,0 +1,51 @@
+"""What commands work on when they let somebody in or out: the records, opened for one command."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from access.audit import Audit
+from access.keys import Keys
+from access.people import People
+from access.sessions import Sessions
+from courtyard import logs, wiring
+from courtyard.settings import Settings, load
+from records.database import Database
+
+OPERATOR = "command"
+"""Who does what is done at the command line, in the audit log: it has the rights of who may read the records' file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The records by subject.
+
+    Attributes:
+        settings: as loaded.
+        database: holds all of it.
+        keys: the keys.
+        people: the people.
+        sessions: who is signed in.
+        audit: the audit log.
+    """
+
+    settings: Settings
+    database: Database
+    keys: Keys
+    people: People
+    sessions: Sessions
+    audit: Audit
+
+    def record(self, what: str, about: str = "", **detail: object) -> None:
+        """Write down what the operator does; raises `RecordsError`."""
+        self.audit.write(OPERATOR, what, about, **detail)
+
+
+@contextmanager
+def desk() -> Iterator[Desk]:
+    """Open the records; raises `SettingsError` and `RecordsError`."""
+    settings = load()
+    logs.configure("console", "error")
+    with closing(wiring.open_records(settings)) as database:
+        keys, people = Keys(database), People(database)
+        yield Desk(settings, database, keys, people, Sessions(database, keys, people), Audit(database))

@@ -1,0 +1,23 @@
+"""Requests that another site makes a browser send: told by what browsers say of where they come from.
+
+A browser tells it by `Sec-Fetch-Site` (https://www.w3.org/TR/fetch-metadata/), an old one by `Origin`; programs
+that are no browsers send neither, and carry no cookie that somebody else could use.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+_OWN = frozenset({"same-origin", "none"})
+
+
+def is_foreign(headers: Mapping[str, str]) -> bool:
+    """Whether a request was caused by another site.
+
+    Args:
+        headers: its headers; names in any case.
+    """
+    said = headers.get("sec-fetch-site")
+    if said is not None:
+        return said not in _OWN
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get("host")
