@@ -77,7 +77,7 @@ class Authority:
         """What clients are to trust, PEM."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def server(self, names: Sequence[str], *, days: int = SERVER_DAYS) -> Issued:
+    def server(self, names: Sequence[str], *, days: float = SERVER_DAYS) -> Issued:
         """A certificate of a server.
 
         Args:
@@ -87,7 +87,7 @@ class Authority:
         alternatives = x509.SubjectAlternativeName([_general(each) for each in names])
         return self._issue(names[0], ExtendedKeyUsageOID.SERVER_AUTH, days, alternatives)
 
-    def client(self, name: str, *, days: int = CLIENT_DAYS) -> Issued:
+    def client(self, name: str, *, days: float = CLIENT_DAYS) -> Issued:
         """A certificate of a client that is called so: its common name."""
         return self._issue(name, ExtendedKeyUsageOID.CLIENT_AUTH, days, None)
 
@@ -102,7 +102,7 @@ class Authority:
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def _issue(
-        self, name: str, use: x509.ObjectIdentifier, days: int, alternatives: x509.SubjectAlternativeName | None
+        self, name: str, use: x509.ObjectIdentifier, days: float, alternatives: x509.SubjectAlternativeName | None
     ) -> Issued:
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(name, self._certificate.subject, key.public_key(), days)
@@ -152,7 +152,7 @@ def _make(folder: Path, name: str) -> None:
     write_private(folder / CERTIFICATE, made.public_bytes(serialization.Encoding.PEM), mode=0o644)
 
 
-def _builder(name: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int) -> x509.CertificateBuilder:
+def _builder(name: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: float) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()

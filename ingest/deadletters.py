@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from devices.errors import Reason
-from devices.privacy import is_personal, is_personal_text
+from devices.privacy import is_personal, is_personal_topic, is_text
 from ingest.ledger import UNKNOWN_KIND
 
 KEPT_PAYLOAD_BYTES = 64 * 1024
@@ -62,8 +62,8 @@ class DeadLetter:
         kind: the kind it belongs to, or "unknown".
         compound: the compound its topic names, or "" where the topic is none of ours.
         size: size of the payload as sent, in bytes.
-        payload: the payload, cut to `KEPT_PAYLOAD_BYTES`; None for personal data.
-        sha256: of personal data, the hash of what was received; else None.
+        payload: the payload, cut to `KEPT_PAYLOAD_BYTES`; None for personal data and what is no text.
+        sha256: of what is not kept, the hash of what was received; else None.
         id: its number, from 1, or 0 before it is kept.
         replayed_ms: when it was replayed, ms since the epoch, or None.
     """
@@ -132,6 +132,8 @@ def refused(  # noqa: PLR0913  (a dead letter is one row)
 ) -> DeadLetter:
     """Make the dead letter of a message as received; it keeps nothing where the topic or the payload is personal.
 
+    Of a payload that is no text, which may be an image, it keeps a hash alone.
+
     Args:
         time_ms: when the message was received, ms since the epoch.
         reason: why it is refused.
@@ -142,7 +144,7 @@ def refused(  # noqa: PLR0913  (a dead letter is one row)
         compound: the compound its topic names, or "".
         size: size of the payload as sent, in bytes.
     """
-    hidden = is_personal_text(topic)
+    hidden = is_personal_topic(topic)
     if hidden or reason is Reason.PRIVACY or (reason in _UNREAD and is_personal(payload)):
         return DeadLetter(
             time_ms=time_ms,
@@ -154,6 +156,7 @@ def refused(  # noqa: PLR0913  (a dead letter is one row)
             size=size,
             sha256=hashlib.sha256(payload).hexdigest(),
         )
+    text = is_text(payload)
     return DeadLetter(
         time_ms=time_ms,
         reason=reason,
@@ -162,7 +165,8 @@ def refused(  # noqa: PLR0913  (a dead letter is one row)
         kind=kind,
         compound=compound,
         size=size,
-        payload=payload[:KEPT_PAYLOAD_BYTES],
+        sha256=None if text else hashlib.sha256(payload).hexdigest(),
+        payload=payload[:KEPT_PAYLOAD_BYTES] if text else None,
     )
 
 

@@ -47,6 +47,7 @@ class Client:
         self._arrived = threading.Condition()
         self._answers: dict[int, ReasonCode] = {}
         self._reason: ReasonCode | None = None
+        self._lost = False
         protocol = paho.MQTTv311 if self.old else paho.MQTTv5
         self._paho = paho.Client(
             CallbackAPIVersion.VERSION2, self.client_id, protocol=protocol, reconnect_on_failure=self.will is None
@@ -58,6 +59,7 @@ class Client:
             self._paho.will_set(*self.will, qos=1)
         self._paho.on_message = self._on_message
         self._paho.on_connect = self._on_connect
+        self._paho.on_disconnect = self._on_disconnect
         self._paho.on_publish = self._on_publish
         self._paho.on_subscribe = self._on_subscribe
         self._paho.max_inflight_messages_set(1000)
@@ -81,10 +83,10 @@ class Client:
         else:
             self._paho.connect(host, port, clean_start=clean, properties=properties)
         self._paho.loop_start()
-        self._wait(lambda: self._reason is not None)
-        if self._reason is not None and self._reason.is_failure:
+        self._wait(lambda: self._reason is not None or self._lost)
+        if self._reason is None or self._reason.is_failure:
             self.__exit__(None, None, None)
-            raise RefusedError(str(self._reason))
+            raise RefusedError(str(self._reason or "the connection was closed"))
         return self
 
     def __exit__(
@@ -126,6 +128,11 @@ class Client:
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:  # noqa: ANN401
         with self._arrived:
             self._reason = reason
+            self._arrived.notify_all()
+
+    def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, _reason: ReasonCode, _properties: Any) -> None:  # noqa: ANN401
+        with self._arrived:
+            self._lost = True
             self._arrived.notify_all()
 
     def _on_publish(self, _client: Any, _data: Any, number: int, reason: ReasonCode, _properties: Any) -> None:  # noqa: ANN401

@@ -57,7 +57,14 @@ class World:
         self.sent = itertools.count()
 
     def payload(self) -> bytes:
-        return json.dumps({"ts": time.time_ns() // 10**6, "seq": next(self.sent), "door": "open"}).encode()
+        reading = {
+            "ts": time.time_ns() // 10**6,
+            "seq": next(self.sent),
+            "door": "open",
+            "tamper": False,
+            "uptime_s": 1,
+        }
+        return json.dumps(reading).encode()
 
     def rows(self) -> dict[str, int]:
         """Rows of all tables, by device."""
@@ -180,7 +187,7 @@ def test_wrong_certificates(world: World, inventory: Inventory, tmp_path: Path) 
     made: dict[str, Issued] = {
         "of another authority": own.client(DEVICE),
         "self-signed by the same name": Authority.opened(tmp_path / "same", name="Courtyard").client(DEVICE),
-        "ended": Authority.opened(world.shipped.folder / "authority").client(DEVICE, days=-1),
+        "ended": Authority.opened(world.shipped.folder / "authority").client(DEVICE, days=-0.02),
         "of a server": Authority.opened(world.shipped.folder / "authority").server([DEVICE]),
     }
     for issued in made.values():
