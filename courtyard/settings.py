@@ -90,6 +90,12 @@ class Settings(BaseSettings):
         30, description="how long dead letters are kept"
     )
     dead_letters_max: Annotated[int, Field(ge=0)] = Field(10_000, description="how many dead letters are kept")
+    device_rate: Annotated[float, Field(ge=0)] = Field(
+        10, description="a device may send so many times what its kind reports; the rest is counted; 0 reads all"
+    )
+    device_catch_up_s: Annotated[float, Field(ge=0)] = Field(
+        3600, description="for so long after a silence the backlog of a device may come, seconds"
+    )
     max_future_s: Annotated[float, Field(ge=0)] = Field(3600, description="how far ahead a device's clock may be")
 
     @model_validator(mode="after")

@@ -40,6 +40,7 @@ class Reason(StrEnum):
     FUTURE = "future"
     EXPIRED = "expired"
     PRIVACY = "privacy"
+    RATE = "rate"
     STORE_REJECTED = "store_rejected"
     SPOOL_CORRUPT = "spool_corrupt"
 

@@ -66,6 +66,7 @@ class DeadLetter:
         sha256: of what is not kept, the hash of what was received; else None.
         id: its number, from 1, or 0 before it is kept.
         replayed_ms: when it was replayed, ms since the epoch, or None.
+        messages: how many it stands for; as it is made, and not kept.
     """
 
     time_ms: int
@@ -79,6 +80,7 @@ class DeadLetter:
     sha256: str | None = None
     id: int = 0
     replayed_ms: int | None = None
+    messages: int = 1
 
     @property
     def is_whole(self) -> bool:
@@ -166,7 +168,7 @@ def refused(  # noqa: PLR0913  (a dead letter is one row)
         compound=compound,
         size=size,
         sha256=None if text else hashlib.sha256(payload).hexdigest(),
-        payload=payload[:KEPT_PAYLOAD_BYTES] if text else None,
+        payload=payload[:KEPT_PAYLOAD_BYTES] if text and reason is not Reason.RATE else None,
     )
 
 

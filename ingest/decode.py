@@ -6,7 +6,7 @@ refuses the whole message, since its sender is wrong about what it sends.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -175,10 +175,14 @@ class Decoder:
             All dead letters, and the streams of refused messages as far as they are known.
         """
         letters = list(run.lost)
+        limited: dict[str, list[int]] = {}
         streams: list[int] = []
         found: dict[Series, list[_Reading]] = {}
         for place in np.flatnonzero(run.alone).tolist():
             topic, payload, received_ms = run.topics[place], run.payloads[place], int(run.received_ms[place])
+            if not payload and place in run.cut:  # the receiver left nothing of it but its size
+                limited.setdefault(topic, []).append(place)
+                continue
             try:
                 if place in run.cut:
                     raise ReadingError(Reason.TOO_LARGE, f"{run.cut[place]:,} bytes. Send smaller arrays")  # noqa: TRY301
@@ -197,6 +201,11 @@ class Decoder:
             columns = columns_of(series.table, rows)
             made = Readings(message, item, number.astype(np.int32), stream, ts, seq, boot, columns)
             run.add(series, made)
+        for topic, places in limited.items():
+            letters.append((places[0], self._too_many(topic, places, run)))
+            if self._is_ours(topic):
+                group, device = self._routes.route(topic)
+                streams += [group.streams[device]] * len(places)
         letters.sort(key=lambda each: each[0])
         return [letter for _, letter in letters], streams
 
@@ -221,6 +230,28 @@ class Decoder:
             found.append((series, (message, item, number, stream, ts, seq, boot, row)))
         return found
 
+    def _is_ours(self, topic: str) -> bool:
+        try:
+            self._routes.route(topic)
+        except ReadingError:
+            return False
+        return True
+
+    def _too_many(self, topic: str, places: list[int], run: Run) -> DeadLetter:
+        """One dead letter for all messages of a topic that were too many."""
+        kind, compound = self._routes.whose(topic)
+        made = refused(
+            time_ms=int(run.received_ms[places[0]]),
+            reason=Reason.RATE,
+            message=f"{len(places):,} messages more than a device may send in a minute; they were not read",
+            topic=topic,
+            payload=b"",
+            kind=kind,
+            compound=compound,
+            size=sum(run.cut[place] for place in places),
+        )
+        return replace(made, messages=len(places))
+
     def _letter(self, exc: ReadingError, topic: str, payload: bytes, size: int, received_ms: int) -> DeadLetter:
         kind, compound = self._routes.whose(topic)
         return refused(
@@ -242,8 +273,8 @@ def _counted(tables: list[Rows], letters: list[DeadLetter], unreadable: int) -> 
         counts[Account(Entry.RECEIVED, kind)] += rows.received
         counts[Account(Entry.DUPLICATE, kind)] += rows.received - len(rows)
     for letter in letters:
-        counts[Account(Entry.RECEIVED, letter.kind)] += 1
-        counts[Account(Entry.DEAD_LETTERED, letter.kind, letter.reason)] += 1
+        counts[Account(Entry.RECEIVED, letter.kind)] += letter.messages
+        counts[Account(Entry.DEAD_LETTERED, letter.kind, letter.reason)] += letter.messages
     if unreadable:  # these have one dead letter for all
         counts[Account(Entry.RECEIVED, UNKNOWN_KIND)] += unreadable
         counts[Account(Entry.DEAD_LETTERED, UNKNOWN_KIND, Reason.SPOOL_CORRUPT)] += unreadable

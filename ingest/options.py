@@ -31,6 +31,8 @@ class IngestOptions:
         dead_letters_max_bytes: how many bytes of their payloads are kept.
         dead_letters_days: for how long they are kept, in days.
         gap_grace_s: a missing reading may still come so long after a later one came, before it is reported, in seconds.
+        device_rate: a device may send so many times what its kind reports (`ingest.limit`); 0 reads any number.
+        device_catch_up_s: for so long after a silence the backlog of a device may come, in seconds.
         drain_timeout_s: how long `stop` may go on writing what is spooled, in seconds. The rest stays in the spool.
         notice_s: a trouble that lasts is logged once in so many seconds.
     """
@@ -52,6 +54,8 @@ class IngestOptions:
     dead_letters_max_bytes: int = 256 * _MB
     dead_letters_days: float = 30.0
     gap_grace_s: float = 10.0
+    device_rate: float = 10.0
+    device_catch_up_s: float = 3600.0
     drain_timeout_s: float = 20.0
     notice_s: float = 5.0
 

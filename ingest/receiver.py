@@ -12,6 +12,7 @@ from ingest.closing import Closing, now_ms
 from ingest.deadletters import LOOKED_AT_BYTES
 from ingest.errors import SpoolError
 from ingest.frame import Messages
+from ingest.limit import RateLimit, marked
 from ingest.notices import Pace
 from ingest.options import IngestOptions
 from ingest.spool import Spool
@@ -40,11 +41,13 @@ class _Held:
     size: int = 0
     since: float = 0.0
 
-    def add(self, messages: list[Message]) -> None:
-        """Take messages; of oversize ones just so much as their dead letter needs."""
+    def add(self, messages: list[Message], limit: RateLimit | None) -> None:
+        """Take messages; of oversize ones just so much as their dead letter needs, of too many ones their size."""
         first = len(self.payloads)
         payloads = [message.payload for message in messages]
         sizes = [len(payload) for payload in payloads]
+        topics = [message.topic for message in messages]
+        over = [] if limit is None else limit.over(topics, sizes, time.monotonic())
         if max(sizes) > MAX_PAYLOAD_BYTES:
             for place, size in enumerate(sizes):
                 if size > MAX_PAYLOAD_BYTES:
@@ -53,8 +56,10 @@ class _Held:
                     sizes[place] = LOOKED_AT_BYTES
         if not first:
             self.since = time.monotonic()
-        self.topics += [message.topic for message in messages]
+        self.topics += topics
         self.payloads += payloads
+        if over:
+            marked(over, self.payloads, self.cut, first)
         self.mids += [message.mid for message in messages]
         self.size += sum(sizes) + _MESSAGE_BYTES * len(sizes)
 
@@ -68,7 +73,14 @@ class Receiver:
         sessions_lost: how often the broker had forgotten the session although it should have kept it.
     """
 
-    def __init__(self, options: IngestOptions, broker: BrokerOptions, spool: Spool, closing: Closing) -> None:
+    def __init__(
+        self,
+        options: IngestOptions,
+        broker: BrokerOptions,
+        spool: Spool,
+        closing: Closing,
+        limit: RateLimit | None = None,
+    ) -> None:
         """Prepare to receive; `run` does it.
 
         Args:
@@ -76,7 +88,9 @@ class Receiver:
             broker: how to reach the broker.
             spool: where to.
             closing: says when to end.
+            limit: tells which messages are too many; None where any number is read.
         """
+        self._limit = limit
         self.last_message_ms: int | None = None
         self.backpressure = False
         self.sessions_lost = 0
@@ -133,7 +147,7 @@ class Receiver:
             messages = connection.take_messages()
             if messages:
                 self.last_message_ms = now_ms()
-                held.add(messages)
+                held.add(messages, self._limit)
         if held.topics and (drained or self._is_due()):
             self._commit()
 

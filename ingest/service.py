@@ -23,6 +23,7 @@ from ingest.gapwatch import GapWatch
 from ingest.gather import Gatherer
 from ingest.health import Health
 from ingest.keeper import Keeper
+from ingest.limit import RateLimit, allowance
 from ingest.lookahead import Lookahead
 from ingest.metrics import IngestMetrics
 from ingest.options import IngestOptions
@@ -85,7 +86,11 @@ class Ingest:
         )
         self._spool = Spool(options.spool, Limits.of(options))
         self._log = self._opened(lambda: WriteLog(options.spool.with_suffix(SUFFIX)))
-        self._receiver = Receiver(options, broker, self._spool, self._receiving)
+        limit = None
+        if options.device_rate:
+            allowed = allowance(inventory, kinds, options.device_rate)
+            limit = RateLimit(allowed, options.device_catch_up_s, options.max_age_days * 86_400)
+        self._receiver = Receiver(options, broker, self._spool, self._receiving, limit)
         tracks = options.share is None
         book = self._opened(lambda: self._spool.ask(gapbook.tracking if tracks else gapbook.noting))
         decoder = Decoder(
