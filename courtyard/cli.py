@@ -14,6 +14,7 @@ from courtyard import logs, roles, wiring
 from courtyard.access_cli import audit_app, keys_app, people_app
 from courtyard.alarms_cli import alarms_app
 from courtyard.devices_cli import certificates, devices_app
+from courtyard.keeping_cli import backup, purge, restore
 from courtyard.letters_cli import letters_app
 from courtyard.report_cli import report
 from courtyard.reporting import reported
@@ -43,6 +44,9 @@ app.add_typer(people_app, name="people")
 app.add_typer(audit_app, name="audit")
 app.add_typer(devices_app, name="devices")
 app.command()(certificates)
+app.command()(backup)
+app.command()(restore)
+app.command()(purge)
 app.command()(score)
 app.command()(status)
 app.command()(report)

@@ -78,6 +78,10 @@ class Settings(BaseSettings):
         None, description="the database of alarms, as SQLAlchemy writes it; records.db in the data folder if not set"
     )
 
+    backup_dir: Path | None = Field(
+        None, description="where backups and the list of deletions are kept; backups in the data folder if not set"
+    )
+
     spool_dir: Path | None = Field(None, description="where the spool is kept; the data folder where it is not set")
     spool_max_mib: Annotated[int, Field(ge=1)] = Field(1024, description="size at which the spool stops taking more")
     spool_min_free_mib: Annotated[int, Field(ge=0)] = Field(

@@ -78,6 +78,24 @@ def open_rollups(settings: Settings, known: Registry) -> Store:
     return _influx(settings, rollups_bucket(settings.influx_bucket))
 
 
+def open_to_keep(settings: Settings, known: Registry) -> tuple[Store, Store]:
+    """Both stores, readings and rollups, each with the right to write and to delete.
+
+    Raises:
+        StoreError: a file cannot be opened.
+        SettingsError: there is no token.
+    """
+    if settings.store == "duck":
+        return open_store(settings, known), open_rollups(settings, known)
+    file = settings.influx_token_file
+    folder = settings.data_dir / "tokens" if file is None else file.parent
+    readings, rollups = (
+        settings.model_copy(update={"influx_token": None, "influx_token_file": folder / name})
+        for name in ("ingest", "rollups")
+    )
+    return open_store(readings, known), open_rollups(rollups, known)
+
+
 def alarm_rules(settings: Settings, known: Mapping[str, Kind], inventory: Inventory) -> Rules:
     """The alarm rules in force.
 
@@ -202,6 +220,11 @@ def authority_dir(settings: Settings) -> Path:
 def broker_dir(settings: Settings) -> Path:
     """Where the broker reads who is enrolled."""
     return settings.data_dir / "broker" if settings.broker_dir is None else settings.broker_dir
+
+
+def backup_dir(settings: Settings) -> Path:
+    """Where backups and the list of deletions are."""
+    return settings.data_dir / "backups" if settings.backup_dir is None else settings.backup_dir
 
 
 def spool_dir(settings: Settings) -> Path:

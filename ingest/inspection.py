@@ -138,6 +138,25 @@ def ask_for_replay(path: Path, ids: Sequence[int]) -> None:
         replays.ask(db, ids)
 
 
+def purge_dead_letters(path: Path, compound: str, before_ms: int) -> int:
+    """Drop the dead letters of a compound received before a time, and overwrite them; how many that were.
+
+    Raises:
+        SpoolError: there is no spool, or it cannot be written.
+    """
+    _check_exists(path)
+    with translated(f"dropping dead letters of {path}"), closing(database.connected(path)) as db:
+        database.check_layout(db, path)
+        db.execute("PRAGMA secure_delete = ON")
+        db.execute("BEGIN IMMEDIATE")
+        dropped = db.execute(
+            "DELETE FROM dead_letters WHERE compound = ? AND time_ms < ?", (compound, before_ms)
+        ).rowcount
+        db.execute("COMMIT")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return dropped
+
+
 def left_to_replay(path: Path) -> int:
     """How many dead letters are still to be replayed.
 

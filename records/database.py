@@ -1,5 +1,6 @@
 """The database of records, its migrations, and its errors translated."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +72,18 @@ class Database:
             # The statement and its parameters are not for the log.
             said = str(getattr(exc, "orig", None) or exc).splitlines()[0]
             raise RecordsError(f"the records cannot be read or written: {said}") from exc
+
+    def forget(self) -> None:
+        """Overwrite what was deleted, in the file and its journal (SQLite); raises `RecordsError`."""
+        if self._engine.dialect.name != "sqlite":
+            return
+        try:
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                raw = connection.connection.driver_connection
+                for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                    raw.execute(statement)  # type: ignore[union-attr]  # a SQLite connection
+        except (SQLAlchemyError, sqlite3.Error) as exc:
+            raise RecordsError(f"what was deleted cannot be overwritten: {exc}") from exc
 
     def close(self) -> None:
         """Let go of all connections."""

@@ -132,6 +132,15 @@ class DuckStore:
         with self._cursor("cannot be read") as cursor:
             return _number(cursor.execute(duck_sql.count(table), [clipped(start_ns), clipped(stop_ns)]).fetchall())
 
+    def delete(self, table: Table, *, stop_ns: int, compound: str | None = None) -> None:
+        """See `DeletingStore.delete`. The file's space is used again; the bytes are overwritten by what comes."""
+        with self._writing, self._cursor("cannot be deleted from") as cursor:
+            series, ids = self._chosen(None if compound is None else (compound,), None)
+            cursor.begin()
+            cursor.execute(duck_sql.delete_before(table, series), [clipped(stop_ns), *ids])
+            cursor.commit()
+            cursor.execute("CHECKPOINT")
+
     def ping(self) -> None:
         """See `Store.ping`."""
         with self._cursor("does not answer") as cursor:

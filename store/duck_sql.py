@@ -34,6 +34,11 @@ def delete(table: Table) -> str:
     )
 
 
+def delete_before(table: Table, series: str) -> str:
+    """Remove the rows before a time: parameter that time."""
+    return f"DELETE FROM {quoted(table.measurement)} WHERE time < ?{series}"
+
+
 def insert(table: Table, columns: Sequence[str]) -> str:
     """Add the incoming rows."""
     names = ", ".join(map(quoted, columns))

@@ -20,6 +20,7 @@ from functools import partial
 import numpy as np
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.domain.dialect import Dialect
+from influxdb_client.service.delete_service import DeleteService
 from influxdb_client.service.write_service import WriteService
 
 from devices.columns import Batch
@@ -28,7 +29,7 @@ from devices.kind import Table
 from store import flux, influx_csv, influxql
 from store.align import assembled, joined, newest
 from store.bodies import LANES, are_distinct, bodies_of
-from store.checks import MAX_NS, check_rows
+from store.checks import MAX_NS, MIN_NS, check_rows, clipped
 from store.flux import Selection
 from store.influx_csv import Answer, Readable, UnexpectedShapeError
 from store.influx_errors import check_url, said, translated
@@ -89,6 +90,7 @@ class InfluxStore:
         )
         self._writer = WriteService(self._client.api_client)
         self._reader = self._client.query_api()
+        self._deleter = DeleteService(self._client.api_client)
         self._lanes = ThreadPoolExecutor(LANES, thread_name_prefix="influx")  # its threads start when they are needed
         self._prefixes = Prefixes()
         self._closed = False
@@ -152,6 +154,22 @@ class InfluxStore:
         # Unique: see `_once`.
         with self._answer(selection.flux('unique(column: "_time")', "count()", "group()", "sum()")) as stream:
             return influx_csv.number(stream)
+
+    def delete(self, table: Table, *, stop_ns: int, compound: str | None = None) -> None:
+        """See `DeletingStore.delete`. It needs a token that may write: InfluxDB knows no right of its own for this."""
+        self._check_open()
+        predicate = f'_measurement="{table.measurement}"'
+        if compound is not None:
+            predicate += f' AND compound="{compound}"'
+        last = clipped(stop_ns) - 1  # the last moment counts too
+        if last <= MIN_NS:
+            return
+        with translated(f"InfluxDB at {self._options.url} did not delete readings"):
+            self._deleter.post_delete(
+                {"start": flux.instant(MIN_NS), "stop": flux.instant(last), "predicate": predicate},
+                org=self._options.org,
+                bucket=self._options.bucket,
+            )
 
     def ping(self) -> None:
         """See `Store.ping`; reads nothing from the bucket, but needs the right to."""

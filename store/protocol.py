@@ -146,6 +146,21 @@ class Store(Protocol):
 
 
 @runtime_checkable
+class DeletingStore(Store, Protocol):
+    """A store that can let go of rows for good."""
+
+    def delete(self, table: Table, *, stop_ns: int, compound: str | None = None) -> None:
+        """Remove all rows of a table before a time; on return none of them can be read.
+
+        Args:
+            table: the table.
+            stop_ns: the nanosecond after the last that is removed, since the epoch, UTC.
+            compound: remove those of this compound alone; None removes those of all.
+        """
+        ...
+
+
+@runtime_checkable
 class PreparingStore(Store, Protocol):
     """A store that can do part of a write ahead, in another thread, while it still takes the write before."""
 
