@@ -13,7 +13,7 @@ from alarms.book import Book
 from alarms.errors import UnknownAlarmError
 from api.context import Context
 from api.errors import AlarmsAwayError
-from api.models import Model, Note, Person, Time, Title
+from api.models import WHOLE, Body, Model, Note, Person, Time, Title
 from api.times import NS_PER_S, parse_instant, rfc3339, shown
 from devices.alarms import UPLINK, Rule, Severity
 from devices.errors import QueryError
@@ -81,18 +81,18 @@ class AlarmSummary(Model):
     mean_repair_s: Annotated[float | None, Field(description="Mean time from raising to clearing; null where none was")]
 
 
-class Acknowledgement(Model):
+class Acknowledgement(Body):
     """Who takes an alarm on."""
 
     by: Annotated[Person, Field(description="Who does")]
     note: Annotated[Note, Field(description="What they say")] = ""
 
 
-class Snooze(Model):
+class Snooze(Body):
     """For how long nobody is told of an alarm."""
 
     by: Annotated[Person, Field(description="Who says so")]
-    minutes: Annotated[int, Field(ge=0, le=43_200, description="From now on; 0 ends it")]
+    minutes: Annotated[int, Field(ge=0, le=43_200, description="From now on; 0 ends it"), WHOLE]
 
 
 class Alarms:

@@ -13,7 +13,7 @@ from access.errors import ForbiddenError, UnknownKeyError
 from access.keys import Key, Keys
 from api.auth import Guard
 from api.errors import KeysAwayError
-from api.models import Model, Time
+from api.models import WHOLE, Body, Model, Time
 from api.questions import AuditParams, NoParams
 from api.service import Service
 from api.times import NS_PER_DAY, rfc3339
@@ -47,7 +47,7 @@ class NewKeyModel(KeyModel):
     key: Annotated[str, Field(description="The key itself; it is told this once, and kept nowhere")]
 
 
-class WantedKey(Model):
+class WantedKey(Body):
     """A key to be made."""
 
     name: Annotated[str, Field(min_length=1, max_length=64, description="What it is for")]
@@ -55,7 +55,9 @@ class WantedKey(Model):
     compounds: Annotated[
         list[str] | None, Field(max_length=1000, description="Ids of compounds. Default: those of the caller")
     ] = None
-    days: Annotated[int | None, Field(ge=1, le=3650, description="Expires after so many days. Default: never")] = None
+    days: Annotated[int, Field(ge=1, le=3650, description="How long it is good. Default: for ever"), WHOLE] | None = (
+        None
+    )
 
 
 class Me(Model):

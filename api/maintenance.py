@@ -11,7 +11,7 @@ from alarms.errors import UnknownWindowError
 from alarms.windows import Window
 from api.context import Context
 from api.errors import AlarmsAwayError
-from api.models import Model, Note, Person, Time
+from api.models import WHOLE, Body, Model, Note, Person, Time
 from api.times import HOW, NS_PER_DAY, NS_PER_S, parse_instant, rfc3339, shown
 from devices.errors import NotFoundError, QueryError
 
@@ -36,14 +36,14 @@ class WindowList(Model):
     windows: list[WindowModel]
 
 
-class NewWindow(Model):
+class NewWindow(Body):
     """A window to be made; `stop` or `minutes` says how long it is."""
 
     compound: Annotated[str, Field(max_length=64, description="Id of a compound")]
     device: Annotated[str | None, Field(max_length=64, description="Id of a device of it. Default: all")] = None
     start: Annotated[str | None, Field(max_length=64, description=f"First instant: {HOW}. Default: now")] = None
     stop: Annotated[str | None, Field(max_length=64, description="End, not in it; written like `start`")] = None
-    minutes: Annotated[int | None, Field(ge=1, le=_MOST_DAYS * 1440, description="How long, in place of `stop`")] = None
+    minutes: Annotated[int, Field(ge=1, le=_MOST_DAYS * 1440, description="How long"), WHOLE] | None = None
     by: Annotated[Person, Field(description="Who makes it")]
     note: Annotated[Note, Field(description="What for")] = ""
 

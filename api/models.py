@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.connection import State
 from devices import fields, kind, names, statistics
@@ -24,6 +24,23 @@ class Model(BaseModel):
     """Base of all answers."""
 
     model_config = ConfigDict(frozen=True)
+
+
+class Body(Model):
+    """Base of what callers send. What is not known is refused, so that a typo is not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _whole(value: object) -> object:
+    """JSON knows no integers: 5 and 5.0 are one number, but neither `true` nor a text is."""
+    if isinstance(value, bool | str):
+        raise ValueError("send a whole number")  # noqa: TRY004  (pydantic wants this one)
+    return value
+
+
+WHOLE = BeforeValidator(_whole)
+"""Stands behind the bounds of a whole number in a body."""
 
 
 class Title(Model):

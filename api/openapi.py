@@ -17,6 +17,7 @@ _MEANINGS = {
     "401": "No key, or one that is not accepted",
     "403": "The key may not do this; `detail` says which scope it needs",
     "404": "It names something that does not exist",
+    "409": "Somebody has taken the alarm on already; `detail` says who",
     "422": "A parameter has the wrong form or is unknown; `errors` says which and what to send",
     "429": "The key asks too often; ask again after `Retry-After` seconds",
     "500": "The service failed",
@@ -74,11 +75,17 @@ def describe(app: FastAPI) -> dict[str, Any]:
 def _complete(path: str, operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     responses.pop("422", None)
+    if path.endswith("/acknowledge"):
+        responses["409"] = _problem_of("409")
     statuses = (*_ALWAYS, *(("503",) if path == "/ready" else ())) if path in _OPEN else (*_ALWAYS, *_GUARDED)
     for status in sorted(statuses):
-        responses[status] = {
-            "description": _MEANINGS[status],
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
+        responses[status] = _problem_of(status)
     if path not in _OPEN:
         operation["security"] = [{"header": []}, {"bearer": []}]
+
+
+def _problem_of(status: str) -> dict[str, Any]:
+    return {
+        "description": _MEANINGS[status],
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }

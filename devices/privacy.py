@@ -76,13 +76,13 @@ def is_text(payload: bytes) -> bool:
 
 def is_personal_text(text: str) -> bool:
     """Whether one string of a payload that a schema accepts, for example an id, is certainly a person's number."""
-    content = text.encode()
+    content = text.encode("utf-8", "replace")
     return _PHONE.search(content) is not None or any(map(_is_id_number, _ID_NUMBER.findall(content)))
 
 
 def is_personal_topic(topic: str) -> bool:
     """Whether a topic holds what may be personal."""
-    return any(is_personal(level.encode()) for level in topic.split("/"))
+    return any(is_personal(level.encode("utf-8", "replace")) for level in topic.split("/"))
 
 
 def _is_id_number(found: bytes) -> bool:

@@ -1,15 +1,17 @@
 """Puts the pages into the application of the API: NiceGUI's own files, our pages, and the way in."""
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from nicegui import app as nicegui_app
 from nicegui import ui
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute, Match
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -81,6 +83,22 @@ def install(
     mounted.app = _Pages(nicegui_app, tuple(pages), doors)  # type: ignore[attr-defined]  # the mount that run_with made
 
 
+def _not_here(scope: Scope) -> HTTPException:
+    """Why a route of the API did not take a request: there is none, or it takes other methods."""
+    taken: set[str] = set()
+    app: FastAPI = scope["app"]
+    for route in chain.from_iterable(_inside(each) for each in app.router.routes):
+        if route.matches(scope)[0] is Match.PARTIAL:
+            taken |= getattr(route, "methods", None) or set()
+    return HTTPException(405, headers={"Allow": ", ".join(sorted(taken))}) if taken else HTTPException(404)
+
+
+def _inside(route: BaseRoute) -> list[BaseRoute]:
+    """The routes of a router that was included, or the route itself."""
+    router: APIRouter | None = getattr(route, "original_router", None)
+    return [route] if router is None else list(router.routes)
+
+
 class _Pages:
     """ASGI: NiceGUI for its own addresses and our pages; whatever else is asked for is not there."""
 
@@ -96,7 +114,7 @@ class _Pages:
             await self._check(HTTPConnection(scope))
         own = path.startswith(("/_nicegui/", "/_nicegui_ws/")) or path == "/favicon.ico"
         if not own and not self._is_page(path):
-            raise HTTPException(404)
+            raise _not_here(scope)
 
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":

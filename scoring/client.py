@@ -90,7 +90,7 @@ class Client:
         address = f"{self._url}{path}{'?' if params else ''}{urllib.parse.urlencode(params)}"
         request = urllib.request.Request(address, headers=self._headers)  # noqa: S310  (the scheme was checked)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310  # nosec B310
                 body: bytes = answer.read()
                 return address, body
         except urllib.error.HTTPError as exc:

@@ -264,7 +264,7 @@ def _await(waited: Part, url: str) -> None:
     while True:
         waited.check()
         try:
-            urllib.request.urlopen(url, timeout=2).close()  # noqa: S310  (the address is ours)
+            urllib.request.urlopen(url, timeout=2).close()  # noqa: S310  # nosec B310
         except (URLError, TimeoutError, ConnectionError) as exc:
             if time.monotonic() > deadline:
                 raise StackError(f"{waited.name} does not answer at {url}: {exc}; see {waited.log}") from exc

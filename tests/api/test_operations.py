@@ -182,7 +182,8 @@ def test_answers_are_as_described(own: Client) -> None:
         method = next(iter(operations))
         for url in (path, path + "?zz=1"):
             answer = own.request(
-                method, url.format(compound="jingyuan", device="jingyuan-bin-01", alarm=1, window=1, length="day", key="x")
+                method,
+                url.format(compound="jingyuan", device="jingyuan-bin-01", alarm=1, window=1, length="day", key="x"),
             )
             described = operations[method]["responses"][str(answer.status_code)]["content"]
             media_type = answer.headers["content-type"].partition(";")[0]

@@ -7,16 +7,21 @@ from pathlib import Path
 from access.doors import Doors
 from access.limits import SignIns
 from alarms.book import Book
+from alarms.calendar import Calendar
 from alarms.standing import Change, Subject, What
 from api.app import create_app
 from api.options import ApiOptions
+from courtyard.ledger import ledger_reader
 from courtyard.server import ApiServer
+from courtyard.settings import load
 from devices.alarms import Severity
 from devices.registry import discover
+from ingest.spool import Spool
 from pages.site import install
 from records.database import Database
 from tests.api.memory_store import MemoryStore
 from tests.api.world import DAY_S, NOW_NS, NS_PER_S, batches, inventory_of
+from tests.ingest.conftest import LIMITS
 
 KEY = "a-key-for-tests-only-0001"
 LOOK_S = 0.2
@@ -59,7 +64,11 @@ def main(port: int, folder: Path) -> None:
     options = ApiOptions(keys=(KEY,), hold_s=0.0)
     doors = Doors(database, keys=(KEY,), clock=clock)
     doors.sign_ins = SignIns(by_name=10_000, by_address=10_000)
-    app = create_app(options, inventory, kinds, store, alarms=book, doors=doors, clock=clock)
+    Spool(folder / "spool.sqlite", LIMITS).close()
+    app = create_app(
+        options, inventory, kinds, store, alarms=book, calendar=Calendar(database), doors=doors, clock=clock,
+        ledger=ledger_reader(load(None, data_dir=folder), kinds),
+    )  # fmt: skip
     install(app, doors, inventory, kinds, look_s=LOOK_S)
     server = ApiServer(app, "127.0.0.1", port)
     server.start()
