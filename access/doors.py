@@ -11,6 +11,7 @@ from access.callers import ANYBODY, Caller
 from access.keys import Keys
 from access.limits import Limiter, SignIns
 from access.people import People, is_name
+from access.provider import Provider
 from access.sessions import Sessions
 from records.database import Database
 
@@ -29,16 +30,18 @@ class Doors:
         audit: the audit log; None where no records are kept.
         sign_ins: how often somebody may try a password.
         requests: how often a key may ask.
+        provider: signs people in by an identity provider; None where there is none.
         clock: the present, ns since the epoch.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (who is let in, and how)
         self,
         database: Database | None = None,
         *,
         keys: Sequence[str] = (),
         open_access: bool = False,
         per_minute: int = 0,
+        provider: Provider | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         """Open and close by what the records say.
@@ -48,9 +51,11 @@ class Doors:
             keys: the keys of the settings.
             open_access: let everybody do everything.
             per_minute: so many requests a minute are served for one key; 0 serves all.
+            provider: signs people in; None where passwords and keys alone do.
             clock: the present.
         """
         self.open = open_access
+        self.provider = provider
         self.clock = clock
         self.requests, self.sign_ins = Limiter(per_minute), SignIns()
         self._digests = tuple(tokens.digest(key) for key in keys)
@@ -106,6 +111,18 @@ class Doors:
             self.record(ANYBODY, "sign_in.refused", login, address=address)
             return None
         return caller, self.begin(caller, address=address)
+
+    def by_provider(self, subject: str, *, address: str) -> str | None:
+        """The cookie of somebody whom the identity provider vouches for; None where nobody knows them here.
+
+        Raises:
+            RecordsError: the records cannot be read or written.
+        """
+        person = None if self.people is None else self.people.of_subject(subject)
+        if person is None:
+            self.record(ANYBODY, "sign_in.refused", subject, address=address, by="provider")
+            return None
+        return self.begin(person.caller, address=address)
 
     def begin(self, caller: Caller, *, address: str) -> str:
         """Begin the session of somebody who was let in; the cookie. Raises `RecordsError`."""

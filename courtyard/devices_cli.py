@@ -130,7 +130,7 @@ def certificates(
 ) -> int:
     """Make the installation's authority, certificates of its servers, and the broker's first list; safe to repeat."""
     with _desk() as desk:
-        from access.authority import Authority  # noqa: PLC0415  (what ingest does without)
+        from access.authority import Authority, write_private  # noqa: PLC0415  (what ingest does without)
         from courtyard.server_certificates import renewed  # noqa: PLC0415  (what ingest does without)
 
         authority = Authority.opened(wiring.authority_dir(desk.settings))
@@ -140,10 +140,12 @@ def certificates(
                 raise SettingsError(
                     f"--server {each!r}: write NAME=HOST,HOST, for example mosquitto=mosquitto,localhost"
                 )
-            made = renewed(authority, folder / name, hosts.split(","), days_left=days_left)
+            named = [host for host in map(str.strip, hosts.split(",")) if host]
+            made = renewed(authority, folder / name, named, days_left=days_left)
             typer.echo(f"{folder / name}: {'made' if made else 'still good'}")
             if made:
                 desk.record("certificate.server", name, hosts=hosts)
+        write_private(folder / "trust" / "ca.crt", authority.certificate, mode=0o644)
         _publish(desk)
     return 0
 

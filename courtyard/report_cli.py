@@ -32,7 +32,7 @@ def report(
     settings = load()
     logs.configure("console", "error")
     key = None if settings.api_key is None else settings.api_key.get_secret_value()
-    client = Client(url or f"http://{settings.api_host}:{settings.api_port}", key)
+    client = Client(url or settings.api_url, key, ca_file=settings.api_ca_file)
     path = f"/v1/reports/{'day' if date is not None and date.count('-') > 1 else 'month'}"
     asked = {name: value for name, value in (("date", date), ("compound", compound)) if value is not None}
     if output is None:

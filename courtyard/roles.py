@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from courtyard import collector, wiring
+from courtyard.retention import Retention
 from courtyard.settings import Settings
 from devices.errors import SettingsError
 from ingest.metrics import serve_metrics
@@ -52,13 +53,17 @@ def ingest(settings: Settings, stopped: Stopped, worker: Worker | None = None) -
         store = stack.enter_context(closing(wiring.open_store(settings, known)))
         part = Ingest(options, wiring.broker_options(settings), inventory, known, store, registry=registry)
         stack.callback(part.stop)
+        retention = Retention(settings, known, store)
+        stack.callback(retention.stop)
         collector.settle()
         part.start()
+        if worker is None or worker.number == 1:
+            retention.start()
         metrics = serve_metrics(port, registry, host=settings.metrics_host)
         stack.callback(metrics.close)
         which = {} if worker is None else {"worker": str(worker)}
         _LOG.info("up", store=settings.store, broker=f"{settings.mqtt_host}:{settings.mqtt_port}", **which)
-        return _watch(lambda: part.health().failure, stopped)
+        return _watch(lambda: part.health().failure or retention.failure, stopped)
 
 
 def api(settings: Settings, stopped: Stopped) -> int:
@@ -94,7 +99,7 @@ def api(settings: Settings, stopped: Stopped) -> int:
             doors=entry,
         )
         install_pages(app, entry, inventory, known)
-        server = ApiServer(app, settings.api_host, settings.api_port)
+        server = ApiServer(app, settings.api_host, settings.api_port, wiring.api_tls(settings))
         live.start()
         try:
             server.start()

@@ -13,10 +13,11 @@ from api.service import Service
 from courtyard.alarms import AlarmPart
 from courtyard.ledger import ledger_reader
 from courtyard.live import LivePart
+from courtyard.retention import Retention
 from courtyard.rollups import RollupPart
 from courtyard.server import ApiServer
 from courtyard.settings import Settings
-from courtyard.wiring import api_options, broker_options, doors, ingest_options
+from courtyard.wiring import api_options, api_tls, broker_options, doors, ingest_options
 from devices.inventory import Inventory
 from devices.registry import Registry
 from ingest.deliver import WriterState
@@ -86,10 +87,11 @@ class Runner:
         )
         install_pages(app, entry, inventory, known)
         self.service: Service = app.state.service
-        self.api = ApiServer(app, settings.api_host, settings.api_port)
+        self.api = ApiServer(app, settings.api_host, settings.api_port, api_tls(settings))
         self.ingest = Ingest(
             ingest_options(settings), broker_options(settings), inventory, known, store, registry=self._registry
         )
+        self._retention = Retention(settings, known, store)
         self._rollups = RollupPart(settings, inventory, known, store, rolled, registry=self._registry)
         self._alarms = AlarmPart(settings, inventory, known, store, database, registry=self._registry)
         self._stack = ExitStack()
@@ -102,6 +104,8 @@ class Runner:
             self.ingest.start()
             metrics = serve_metrics(settings.metrics_port, self._registry, host=settings.metrics_host)
             stack.callback(metrics.close)
+            stack.callback(self._retention.stop)
+            self._retention.start()
             stack.callback(self._rollups.stop)
             self._rollups.start()
             stack.callback(self._alarms.stop)
@@ -123,7 +127,8 @@ class Runner:
         """Which part died, or None."""
         if not self.api.is_alive:
             return "the API has ended"
-        return self.ingest.health().failure or self._rollups.failure or self._alarms.failure or self._live.failure
+        others = (self._retention, self._rollups, self._alarms, self._live)
+        return self.ingest.health().failure or next((each.failure for each in others if each.failure), None)
 
     def _complaints(self) -> list[str]:
         return complaints(self.ingest.health())

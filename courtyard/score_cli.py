@@ -49,7 +49,7 @@ def score(  # noqa: PLR0913  (the options of a command)
     if compounds:
         inventory = _some(inventory, {name.strip() for name in compounds.split(",")})
     key = None if settings.api_key is None else settings.api_key.get_secret_value()
-    client = Client(url or f"http://{settings.api_host}:{settings.api_port}", key)
+    client = Client(url or settings.api_url, key, ca_file=settings.api_ca_file)
     rows: list[Row] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -21,13 +22,24 @@ class ApiServer:
         url: the address that answers.
     """
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
-        """Prepare to serve `app` on `host`:`port`."""
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    def __init__(self, app: FastAPI, host: str, port: int, tls: tuple[Path, Path] | None = None) -> None:
+        """Prepare to serve `app` on `host`:`port`, over TLS 1.2 or later with a certificate and its key."""
+        certificate, key = tls or (None, None)
+        self.url = f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
         self._host = host
         self._port = port
         self._server = uvicorn.Server(
-            uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=5,
+                server_header=False,
+                ssl_certfile=certificate,
+                ssl_keyfile=key,
+            )
         )
         self._thread = threading.Thread(target=self._serve, name="api", daemon=True)
         self._failure: BaseException | None = None

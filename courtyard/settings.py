@@ -40,11 +40,19 @@ class Settings(BaseSettings):
     influx_token: SecretStr | None = Field(None, description="token for InfluxDB")
     influx_token_file: Path | None = Field(None, description="file that holds the token, as `init` writes it")
     influx_timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(30.0, description="patience with InfluxDB, seconds")
+    influx_ca_file: Path | None = Field(
+        None, description="certificates to trust of InfluxDB, where its address is https"
+    )
     influx_gzip: bool = Field(False, description="compress what goes to and from InfluxDB: where the link is slow")
     influx_admin_username: str = Field("courtyard", description="first user of InfluxDB, for `init`")
     influx_admin_password: SecretStr | None = Field(None, description="password of the first user, for `init`")
     influx_admin_token: SecretStr | None = Field(None, description="the operator token, for `init`")
     retention_days: Days = Field(90, description="how long raw readings are kept, and how old a new one may be")
+
+    retention_days_of: dict[str, Days] = Field(
+        default_factory=dict,
+        description='the same for some tables, where it is less: {"gate_pass": 30}; their rollups stay',
+    )
 
     rollups_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
         0, description="how long rollups are kept, in days; 0 keeps them for ever"
@@ -53,7 +61,15 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="address that the API listens on")
     api_port: Port = Field(8000, description="port that the API listens on")
     live: bool = Field(True, description="whether the API follows the broker, for /v1/stream")
+    api_certificate: Path | None = Field(None, description="certificate of the API; given, it is served over TLS")
+    api_certificate_key: Path | None = Field(None, description="the key of that certificate")
+    api_ca_file: Path | None = Field(None, description="certificates that our own commands trust of the API")
     api_key: SecretStr | None = Field(None, description="key that callers of the API must send")
+    public_url: str | None = Field(None, description="the address under which browsers reach the pages")
+    oidc_issuer: str | None = Field(None, description="identity provider (OpenID Connect) for the pages: its issuer")
+    oidc_client_id: str | None = Field(None, description="what it calls us")
+    oidc_client_secret: SecretStr | None = Field(None, description="what we show it")
+    oidc_ca_file: Path | None = Field(None, description="certificates to trust of it, in place of the system's")
     api_requests_per_minute: Annotated[int, Field(ge=0)] = Field(
         3000, description="how many requests a minute the API serves for one key; 0 serves all"
     )
@@ -107,6 +123,30 @@ class Settings(BaseSettings):
         if self.influx_token is not None and self.influx_token_file is not None:
             msg = "set COURTYARD_INFLUX_TOKEN or COURTYARD_INFLUX_TOKEN_FILE, not both"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> Self:
+        if (self.api_certificate is None) != (self.api_certificate_key is None):
+            msg = "set COURTYARD_API_CERTIFICATE and COURTYARD_API_CERTIFICATE_KEY, both or neither"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def api_url(self) -> str:
+        """The address of the API of this installation."""
+        scheme = "http" if self.api_certificate is None else "https"
+        return f"{scheme}://{self.api_host}:{self.api_port}"
+
+    @model_validator(mode="after")
+    def _less_than_all(self) -> Self:
+        for name, days in self.retention_days_of.items():
+            if days > self.retention_days:
+                msg = (
+                    f"COURTYARD_RETENTION_DAYS_OF keeps {name} for {days} days, longer than "
+                    f"COURTYARD_RETENTION_DAYS={self.retention_days}; raise that, or lower this"
+                )
+                raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

@@ -31,8 +31,8 @@ def status(
     settings = load()
     logs.configure("console", "error")
     key = None if settings.api_key is None else settings.api_key.get_secret_value()
-    address = url or f"http://{settings.api_host}:{settings.api_port}"
-    client, console = Client(address, key), Console()
+    address = url or settings.api_url
+    client, console = Client(address, key, ca_file=settings.api_ca_file), Console()
     shown, well = screen(client, address)
     if not watch:
         console.print(shown)

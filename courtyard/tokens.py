@@ -32,3 +32,15 @@ def write_tokens(folder: Path, tokens: Mapping[str, str]) -> list[Path]:
     except OSError as exc:
         raise SettingsError(f"the tokens cannot be written to {folder}: {exc.strerror}") from exc
     return written
+
+
+def read_tokens(folder: Path) -> dict[str, str]:
+    """The tokens that `write_tokens` left in a folder, by user; none where there is no folder.
+
+    Raises:
+        SettingsError: a file cannot be read.
+    """
+    try:
+        return {path.name: path.read_text(encoding="utf-8").strip() for path in folder.glob("*") if path.is_file()}
+    except OSError as exc:
+        raise SettingsError(f"the tokens in {folder} cannot be read: {exc.strerror}") from exc

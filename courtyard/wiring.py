@@ -10,6 +10,7 @@ from alarms.targets import Target
 from alarms.targets import parse as parse_targets
 from api.options import ApiOptions
 from courtyard.settings import Settings, read_token
+from courtyard.tokens import read_tokens
 from devices.errors import InventoryError, SettingsError
 from devices.inventory import Inventory
 from devices.kind import Kind
@@ -183,20 +184,58 @@ def provision(settings: Settings) -> InfluxTokens:
             retention_days=settings.retention_days,
             rollups_days=settings.rollups_days,
             timeout_s=settings.influx_timeout_s,
+            ca_file=settings.influx_ca_file,
+            held=read_tokens(settings.data_dir / "tokens"),
         )
     )
 
 
+def api_tls(settings: Settings) -> tuple[Path, Path] | None:
+    """The certificate of the API and its key, where it is served over TLS.
+
+    Raises:
+        SettingsError: one of them cannot be read.
+    """
+    certificate, key = settings.api_certificate, settings.api_certificate_key
+    if certificate is None or key is None:
+        return None
+    for path in (certificate, key):
+        try:
+            path.open("rb").close()
+        except OSError as exc:
+            raise SettingsError(f"{path} cannot be read ({exc.strerror}); `courtyard certificates` makes it") from exc
+    return certificate, key
+
+
 def doors(settings: Settings, database: "Database", *, open_access: bool = False) -> "Doors":
-    """Who is let in."""
+    """Who is let in; raises `SettingsError`."""
     from access.doors import Doors  # noqa: PLC0415  (ingest does without)
+    from access.provider import Provider, ProviderOptions  # noqa: PLC0415  (ingest does without)
 
     key = settings.api_key
+    provider = None
+    if settings.oidc_issuer is not None:
+        secret = settings.oidc_client_secret
+        if settings.oidc_client_id is None or secret is None or settings.public_url is None:
+            raise SettingsError(
+                "COURTYARD_OIDC_ISSUER needs COURTYARD_OIDC_CLIENT_ID, COURTYARD_OIDC_CLIENT_SECRET and "
+                "COURTYARD_PUBLIC_URL beside it"
+            )
+        provider = Provider(
+            ProviderOptions(
+                issuer=settings.oidc_issuer,
+                client_id=settings.oidc_client_id,
+                client_secret=secret.get_secret_value(),
+                redirect_uri=f"{settings.public_url.rstrip('/')}/sign-in/provider/back",
+                ca_file=None if settings.oidc_ca_file is None else str(settings.oidc_ca_file),
+            )
+        )
     return Doors(
         database,
         keys=() if key is None else (key.get_secret_value(),),
         open_access=open_access,
         per_minute=settings.api_requests_per_minute,
+        provider=provider,
     )
 
 
@@ -251,6 +290,7 @@ def ingest_options(settings: Settings, worker: Worker | None = None) -> IngestOp
         share=None if worker is None else SHARE,
         gap_grace_s=settings.gap_grace_s,
         device_rate=settings.device_rate,
+        max_age_days_of=settings.retention_days_of,
         device_catch_up_s=settings.device_catch_up_s,
         dead_letters_days=settings.dead_letters_days,
         dead_letters_max=settings.dead_letters_max,
@@ -280,6 +320,7 @@ def _influx(settings: Settings, bucket: str) -> InfluxStore:
             token=read_token(settings),
             timeout_s=settings.influx_timeout_s,
             gzip=settings.influx_gzip,
+            ca_file=settings.influx_ca_file,
         )
     )
 

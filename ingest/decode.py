@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 
@@ -73,13 +74,14 @@ class Decoded:
 class Decoder:
     """Decodes messages of one installation's devices."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what may come, and when)
         self,
         inventory: Inventory,
         kinds: Mapping[str, Kind],
         *,
         max_future_s: float,
         max_age_days: float,
+        max_age_days_of: Mapping[str, float] = MappingProxyType({}),
         streams: Streams | None = None,
     ) -> None:
         """Prepare to decode.
@@ -89,11 +91,13 @@ class Decoder:
             kinds: what they may send.
             max_future_s: a reading may be this far ahead of the time it was received at, in seconds.
             max_age_days: a reading may be this old when it was received, in days.
+            max_age_days_of: the same for rows of some tables, by measurement, where it is less.
             streams: the streams that have numbers already; devices that are new get theirs from it.
         """
         self._routes = Routes(inventory, kinds, Streams() if streams is None else streams)
         self._future_ms = round(max_future_s * 1000)
         self._age_ms = round(max_age_days * _MS_PER_DAY)
+        self._age_ms_of = {name: round(days * _MS_PER_DAY) for name, days in max_age_days_of.items()}
 
     @property
     def known_topics(self) -> int:
@@ -158,7 +162,8 @@ class Decoder:
             device, received = devices[each.message], received_ms[each.message]
             number = series.numbers(device, each.part)
             ts = np.where(each.ts == NO_TS, received, each.ts)
-            left[each.message[(number < 0) | (ts < received - self._age_ms) | (ts > received + self._future_ms)]] = True
+            age_ms = self._age_ms_of.get(series.table.measurement, self._age_ms)
+            left[each.message[(number < 0) | (ts < received - age_ms) | (ts > received + self._future_ms)]] = True
             message, stream = chosen[each.message], streams[device]
             made.append(Readings(message, each.item, number, stream, ts, each.seq, each.boot, each.columns))
         for each, readings in zip(found, made, strict=True):
@@ -213,7 +218,7 @@ class Decoder:
         self, group: Group, device: int, payload: bytes, message: int, received_ms: int
     ) -> list[tuple[Series, _Reading]]:
         """The readings of one payload, or `ReadingError`."""
-        earliest, latest = received_ms - self._age_ms, received_ms + self._future_ms
+        latest = received_ms + self._future_ms
         stream = group.streams[device]
         found = []
         for item, row in enumerate(group.validate(payload)):
@@ -224,7 +229,8 @@ class Decoder:
                 name = "" if part is None else part.name
                 raise ReadingError(Reason.UNKNOWN_PART, f"the device has no {name} {row[name]!r}")
             ts = row.get("ts", received_ms)
-            if not earliest <= ts <= latest:
+            age_ms = self._age_ms_of.get(series.table.measurement, self._age_ms)
+            if not received_ms - age_ms <= ts <= latest:
                 raise _untimely(ts, received_ms)
             seq, boot = row.get("seq", NO_SEQ), row.get("boot", NO_BOOT)
             found.append((series, (message, item, number, stream, ts, seq, boot, row)))

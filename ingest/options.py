@@ -1,6 +1,7 @@
 """The settings of ingest, as one value that `courtyard` makes and passes down."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from devices.errors import SettingsError
@@ -24,6 +25,7 @@ class IngestOptions:
         write_age_s: a spooled reading waits at most this long for others to be written with, in seconds.
         max_future_s: a reading may be this far ahead of the time it is received at, in seconds.
         max_age_days: a reading may be this old when it is received, in days.
+        max_age_days_of: the same for rows of some tables, by measurement, where it is less.
         spool_max_bytes: limit of what waits in the spool; at it ingest stops acknowledging.
         min_free_bytes: ingest stops acknowledging too when the disk has less than this left, so that the spool can
             still be trimmed.
@@ -48,6 +50,7 @@ class IngestOptions:
     write_age_s: float = 0.25
     max_future_s: float = 3600.0
     max_age_days: float = 90.0
+    max_age_days_of: Mapping[str, float] = field(default_factory=dict)
     spool_max_bytes: int = 4096 * _MB
     min_free_bytes: int = 64 * _MB
     dead_letters_max: int = 10_000

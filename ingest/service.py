@@ -98,6 +98,7 @@ class Ingest:
             kinds,
             max_future_s=options.max_future_s,
             max_age_days=options.max_age_days,
+            max_age_days_of=options.max_age_days_of,
             streams=book.streams,
         )
         decode = _one_at_a_time(decoder.decode)

@@ -1,7 +1,9 @@
 """The way in: signing in and out, the language, and files of reports, which a browser asks for by itself."""
 
+from collections.abc import Callable
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Form, Query
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
@@ -9,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from access.doors import Doors
-from access.errors import ThrottledError
+from access.errors import IdentityError, ThrottledError
+from access.provider import Provider
 from access.sessions import DAYS
 from api.files import Format
 from api.questions import ReportParams
@@ -21,7 +24,11 @@ from pages.rendering import Renderer
 from pages.tongue import Language
 
 _PLAIN = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+_FLOW_COOKIE = "courtyard_flow"
+_FLOW_S = 600
 _YEAR_S = 365 * 86_400
+
+_LOG = structlog.get_logger("pages")
 
 
 class _SavedReport(BaseModel):
@@ -74,12 +81,55 @@ def way_in(doors: Doors, renderer: Renderer) -> APIRouter:
     ) -> Response:
         tongue = Assembly.tongue(request)
         text = renderer.render(
-            "sign_in", tongue, title=tongue.word("sign_in"), next=_local(after), wrong=wrong, provider=False
+            "sign_in",
+            tongue,
+            title=tongue.word("sign_in"),
+            next=_local(after),
+            wrong=wrong,
+            provider=doors.provider is not None,
         )
         headers = {"Content-Security-Policy": _PLAIN, **({} if wait_s is None else {"Retry-After": str(wait_s)})}
         return HTMLResponse(text, status, headers)
 
+    if doors.provider is not None:
+        _by_provider(router, doors, doors.provider, _form)
+
     return router
+
+
+_Shown = Callable[..., Response]
+
+
+def _by_provider(router: APIRouter, doors: Doors, provider: Provider, form: _Shown) -> None:
+    """The way by the identity provider, and back."""
+
+    @router.get("/sign-in/provider")
+    def go(request: Request, after: Annotated[str, Query(alias="next", max_length=500)] = "/") -> Response:
+        try:
+            address, state = provider.begin(_local(after))
+        except IdentityError as exc:
+            return form(request, after, wrong=_told(exc), status=503)
+        answer = RedirectResponse(address, 303)
+        _set(answer, request, _FLOW_COOKIE, state, _FLOW_S)
+        return answer
+
+    @router.get("/sign-in/provider/back")
+    def back(
+        request: Request,
+        state: Annotated[str, Query(max_length=200)] = "",
+        code: Annotated[str, Query(max_length=4000)] = "",
+    ) -> Response:
+        try:
+            subject, after = provider.finish(state, code, request.cookies.get(_FLOW_COOKIE, ""))
+        except IdentityError as exc:
+            return form(request, "/", wrong=_told(exc), status=401)
+        cookie = doors.by_provider(subject, address=_address(request))
+        if cookie is None:
+            return form(request, "/", wrong="not_known_here", status=403)
+        answer = RedirectResponse(_local(after), 303)
+        answer.delete_cookie(_FLOW_COOKIE)
+        _set(answer, request, COOKIE, cookie, DAYS * 86_400)
+        return answer
 
 
 def beside(service: Service, doors: Doors) -> APIRouter:
@@ -105,6 +155,12 @@ def beside(service: Service, doors: Doors) -> APIRouter:
         return StreamingResponse(file.pieces, media_type=file.media_type, headers=headers)
 
     return router
+
+
+def _told(exc: IdentityError) -> str:
+    """The word for what is shown; the log says more."""
+    _LOG.warning("somebody could not sign in by the identity provider", code=exc.code, error=exc.message)
+    return "provider_failed"
 
 
 def _set(answer: Response, request: Request, name: str, value: str, seconds: int) -> None:

@@ -158,6 +158,8 @@ WORDS: Mapping[str, Text] = MappingProxyType(
         "password_or_key": Text("Password or access key", "密码或访问密钥"),
         "wrong_key": Text("These are not accepted.", "登录名与密码或密钥不正确。"),
         "too_many_tries": Text("Too many tries; wait a minute.", "尝试次数过多，请一分钟后再试。"),
+        "not_known_here": Text("Your administrator has not let you in yet.", "管理员尚未为您开通。"),
+        "provider_failed": Text("Signing in with your organisation failed; try again.", "单位账号登录失败，请重试。"),
         "sign_in_provider": Text("Sign in with your organisation", "使用单位账号登录"),
         "sign_in_hint": Text(
             "Use your password, or the key that your administrator gave you. Your name stands beside what you do.",

@@ -2,10 +2,12 @@
 
 import http.client
 import json
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from devices.errors import QueryError, StoreUnavailableError
@@ -18,18 +20,23 @@ _SAID = 300
 class Client:
     """Asks an API for statistics."""
 
-    def __init__(self, url: str, key: str | None) -> None:
+    def __init__(self, url: str, key: str | None, *, ca_file: Path | None = None) -> None:
         """Prepare to ask.
 
         Args:
             url: its address, for example "http://127.0.0.1:8000".
             key: the key to show, or None where it asks for none.
+            ca_file: certificates to trust, in place of the system's; None for those.
 
         Raises:
-            QueryError: the address is no HTTP address.
+            QueryError: the address is no HTTP address, or the certificates cannot be read.
         """
         if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
             raise QueryError(f"{url!r} is no address of an API; write http://127.0.0.1:8000")
+        try:
+            self._context = ssl.create_default_context(cafile=ca_file)
+        except OSError as exc:
+            raise QueryError(f"the certificates in {ca_file} cannot be read: {exc}") from exc
         self._url = url.rstrip("/")
         self._headers = {} if key is None else {"X-API-Key": key}
 
@@ -90,7 +97,9 @@ class Client:
         address = f"{self._url}{path}{'?' if params else ''}{urllib.parse.urlencode(params)}"
         request = urllib.request.Request(address, headers=self._headers)  # noqa: S310  (the scheme was checked)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310  # nosec B310
+            with urllib.request.urlopen(  # noqa: S310  # nosec B310
+                request, timeout=_TIMEOUT_S, context=self._context
+            ) as answer:
                 body: bytes = answer.read()
                 return address, body
         except urllib.error.HTTPError as exc:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from influxdb_client.client.influxdb_client import InfluxDBClient
@@ -55,6 +56,7 @@ class InfluxOptions:
         bucket: name of the bucket.
         token: token with the right to what will be done.
         timeout_s: how long to wait for a connection, and for each part of an answer.
+        ca_file: certificates to trust, in place of the system's; None for those.
         gzip: whether to compress what is sent and answered; on one machine or a fast net it costs more time than it
             saves.
     """
@@ -64,6 +66,7 @@ class InfluxOptions:
     bucket: str
     token: str = field(repr=False)
     timeout_s: float = 30.0
+    ca_file: Path | None = None
     gzip: bool = False
 
     def __post_init__(self) -> None:
@@ -87,6 +90,7 @@ class InfluxStore:
             org=options.org,
             timeout=round(options.timeout_s * 1000),
             enable_gzip=options.gzip,
+            ssl_ca_cert=None if options.ca_file is None else str(options.ca_file),
         )
         self._writer = WriteService(self._client.api_client)
         self._reader = self._client.query_api()

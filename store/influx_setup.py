@@ -6,8 +6,9 @@ Everything may be done again at any time: what is there is kept, what is missing
 # The client types only half of itself.
 # mypy: disable-error-code="no-untyped-call"
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from influxdb_client.client.influxdb_client import InfluxDBClient
@@ -42,6 +43,9 @@ class InfluxSetup:
         retention_days: after how many days readings are removed; 0 keeps them for ever.
         rollups_days: after how many days rollups are removed; 0 keeps them for ever.
         timeout_s: how long to wait for each answer.
+        ca_file: certificates to trust, in place of the system's; None for those.
+        held: the tokens that an earlier call made, by who has them, as far as they are still known: InfluxDB keeps only
+            their hashes, and cannot tell them again.
     """
 
     url: str
@@ -53,6 +57,8 @@ class InfluxSetup:
     retention_days: int = 90
     rollups_days: int = 0
     timeout_s: float = 30.0
+    ca_file: Path | None = None
+    held: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Check the address; raises `SettingsError` where it is none."""
@@ -93,8 +99,8 @@ def provision(setup: InfluxSetup) -> InfluxTokens:
         setup: what is to be there.
 
     Returns:
-        The tokens: those made by an earlier call where InfluxDB still shows them and they still work (it does not
-        where it keeps only their hashes), else new ones in their place.
+        The tokens: those made by an earlier call where they are still known and still work, else new ones in their
+        place.
 
     Raises:
         StoreUnavailableError: InfluxDB is away.
@@ -102,7 +108,12 @@ def provision(setup: InfluxSetup) -> InfluxTokens:
         StoreRejectedError: it refuses a name, the password or the retention.
     """
     client: Any = InfluxDBClient(
-        setup.url, setup.admin_token, org=setup.org, timeout=round(setup.timeout_s * 1000), enable_gzip=False
+        setup.url,
+        setup.admin_token,
+        org=setup.org,
+        timeout=round(setup.timeout_s * 1000),
+        enable_gzip=False,
+        ssl_ca_cert=None if setup.ca_file is None else str(setup.ca_file),
     )
     try:
         with translated(f"InfluxDB at {setup.url} could not be set up"):
@@ -185,8 +196,10 @@ def _token(client: Any, setup: InfluxSetup, name: str, permissions: list[Permiss
     wanted = _plain(permissions)
     mine = [each for each in authorizations.find_authorizations(org=setup.org) if each.description == description]
     for each in mine:
-        if each.status == "active" and _plain(each.permissions) == wanted and _works(setup, each.token):
-            return str(each.token)
+        if each.status == "active" and _plain(each.permissions) == wanted:
+            for token in (each.token, setup.held.get(name)):
+                if token and _works(setup, token):
+                    return str(token)
     org_id = permissions[0].resource.org_id
     made = authorizations.create_authorization(
         authorization=Authorization(org_id=org_id, permissions=permissions, description=description)
@@ -205,8 +218,11 @@ def _works(setup: InfluxSetup, token: str | None) -> bool:
     if not token:
         return False
     store = InfluxStore(
-        InfluxOptions(url=setup.url, org=setup.org, bucket=setup.bucket, token=token, timeout_s=setup.timeout_s)
-    )
+        InfluxOptions(
+            url=setup.url, org=setup.org, bucket=setup.bucket, token=token, timeout_s=setup.timeout_s,
+            ca_file=setup.ca_file,
+        )
+    )  # fmt: skip
     try:
         store.ping()
     except StoreDeniedError:

@@ -19,8 +19,8 @@ FILE = ROOT / "docker-compose.yml"
 SCHEMAS = (Path("/usr/lib/python3/dist-packages/compose/config/compose_spec.json"),)
 """Where Debian's docker-compose keeps the schema of the compose specification."""
 
-ONE_SHOT = {"init"}
-UNSERVING = {"init", "simulators"}
+ONE_SHOT = {"init", "certificates"}
+UNSERVING = {"init", "certificates", "simulators", "desk"}
 SECRET = re.compile(r"^([A-Z_]+(?:PASSWORD|TOKEN|KEY))=$", re.MULTILINE)
 
 
@@ -35,7 +35,18 @@ def _compose() -> list[str]:
 def _config(folder: Path, env: str) -> subprocess.CompletedProcess[str]:
     file = folder / "env"
     file.write_text(env)
-    command = [*_compose(), "-f", str(FILE), "--env-file", str(file), "--profile", "simulators", "config"]
+    command = [
+        *_compose(),
+        "-f",
+        str(FILE),
+        "--env-file",
+        str(file),
+        "--profile",
+        "simulators",
+        "--profile",
+        "desk",
+        "config",
+    ]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("COURTYARD_")}
     return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, check=False)
 
@@ -59,10 +70,11 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_the_stack_is_whole(services: dict[str, Any]) -> None:
     assert set(services) == {
-        "mosquitto", "influxdb", "init", "ingest", "rollups", "alarms", "api", "grafana", "simulators",
+        "certificates", "mosquitto", "influxdb", "init", "ingest", "rollups", "alarms", "api", "grafana", "simulators",
+        "desk",
     }  # fmt: skip
     assert services["simulators"]["profiles"] == ["simulators"]
-    assert [name for name, service in services.items() if service.get("profiles")] == ["simulators"]
+    assert {name for name, service in services.items() if service.get("profiles")} == {"simulators", "desk"}
 
 
 def test_it_keeps_to_the_compose_specification() -> None:
@@ -115,7 +127,8 @@ def test_every_service_is_confined(services: dict[str, Any]) -> None:
 
 def test_every_service_restarts_and_says_whether_it_is_healthy(services: dict[str, Any]) -> None:
     for name, service in services.items():
-        assert service["restart"] == ("on-failure" if name in ONE_SHOT else "unless-stopped")
+        expected = "on-failure" if name in ONE_SHOT else "no" if name == "desk" else "unless-stopped"
+        assert service["restart"] == expected
         assert (service["healthcheck"]["test"] == ["NONE"]) is (name in UNSERVING), name
 
 
@@ -124,10 +137,12 @@ def test_services_wait_for_what_they_need(services: dict[str, Any]) -> None:
         name: {other: how["condition"] for other, how in service.get("depends_on", {}).items()}
         for name, service in services.items()
     }
-    made = {"init": "service_completed_successfully"}
+    made, first = {"init": "service_completed_successfully"}, {"certificates": "service_completed_successfully"}
     assert waits == {
-        "mosquitto": {},
-        "influxdb": {},
+        "certificates": {},
+        "desk": {},
+        "mosquitto": first,
+        "influxdb": first,
         "init": {"influxdb": "service_healthy"},
         "ingest": {"mosquitto": "service_healthy", **made},
         "rollups": made,
@@ -149,6 +164,8 @@ def test_each_service_knows_only_its_own_secrets(services: dict[str, Any]) -> No
             "COURTYARD_MQTT_API_PASSWORD",
             "COURTYARD_MQTT_SIMULATORS_PASSWORD",
         },
+        "certificates": set(),
+        "desk": set(),
         "influxdb": set(),
         "init": {"COURTYARD_INFLUX_ADMIN_PASSWORD", "COURTYARD_INFLUX_ADMIN_TOKEN"},
         "ingest": {"COURTYARD_MQTT_INGEST_PASSWORD"},
@@ -161,7 +178,7 @@ def test_each_service_knows_only_its_own_secrets(services: dict[str, Any]) -> No
 
 
 def test_only_those_who_must_can_reach_the_store(services: dict[str, Any]) -> None:
-    reach = {name: set(service["networks"]) for name, service in services.items()}
+    reach = {name: set(service.get("networks", ())) for name, service in services.items()}
     assert {name for name, networks in reach.items() if "store" in networks} == {
         "influxdb",
         "init",
@@ -170,6 +187,7 @@ def test_only_those_who_must_can_reach_the_store(services: dict[str, Any]) -> No
         "alarms",
         "api",
         "grafana",
+        "desk",
     }
     assert yaml.safe_load(FILE.read_text())["networks"]["store"] == {"internal": True}
 
@@ -199,7 +217,7 @@ def test_every_setting_given_to_courtyard_is_one() -> None:
     from courtyard.settings import Settings  # noqa: PLC0415  (the other tests do not need it)
 
     content = yaml.safe_load(FILE.read_text())
-    for name in ("init", "ingest", "rollups", "alarms", "api"):
+    for name in ("certificates", "init", "ingest", "rollups", "alarms", "api", "desk"):
         for variable in content["services"][name]["environment"]:
             assert variable.removeprefix("COURTYARD_").lower() in Settings.model_fields, variable
 
@@ -212,7 +230,8 @@ def test_grafana_is_provisioned_for_the_bucket_that_init_makes() -> None:
     defaults = Settings(_env_file=None)
     assert source["jsonData"]["organization"] == defaults.influx_org
     assert source["jsonData"]["defaultBucket"] == defaults.influx_bucket
-    assert source["secureJsonData"] == {"token": "$__file{/tokens/grafana}"}
+    assert source["secureJsonData"] == {"token": "$__file{/tokens/grafana}", "tlsCACert": "$__file{/trust/ca.crt}"}
+    assert source["url"].startswith("https://")
     (provider,) = yaml.safe_load((folder / "dashboards" / "courtyard.yaml").read_text())["providers"]
     assert f"./grafana/dashboards:{provider['options']['path']}:ro" in FILE.read_text()
 
@@ -243,3 +262,26 @@ def test_the_secrets_that_courtyard_makes_are_all_the_stack_needs(tmp_path_facto
     assert len(set(secrets)) == len(secrets)
     assert all(len(secret) >= 16 for secret in secrets)  # what the broker's start script asks for
     assert _config(folder, file.read_text()).returncode == 0
+
+
+def test_nothing_in_the_stack_is_plain(services: dict[str, Any]) -> None:
+    text = FILE.read_text()
+    plain = [line for line in text.splitlines() if "http://" in line]
+    # Metrics of the workers are asked for within their own containers alone.
+    assert all("127.0.0.1:9" in line for line in plain), plain
+    assert services["influxdb"]["environment"]["INFLUXD_USE_HASHED_TOKENS"] == "true"
+    for name in ("ingest", "api", "simulators"):
+        settings = services[name]["environment"]
+        assert (settings["COURTYARD_MQTT_PORT"], settings["COURTYARD_MQTT_CA_FILE"]) == ("8882", "/trust/ca.crt")
+    published = [str(port) for service in services.values() for port in service.get("ports", [])]
+    assert not any("8882" in port or "8086" in port for port in published), published
+
+
+def test_the_key_of_the_authority_and_the_rights_to_delete_are_with_few(services: dict[str, Any]) -> None:
+    def having(volume: str) -> set[str]:
+        return {name for name, each in services.items() if any(volume in str(one) for one in each.get("volumes", []))}
+
+    assert having("authority:/") == {"certificates", "desk"}
+    assert having("backups:/") == {"desk"}
+    tokens = {name: each.get("environment", {}).get("COURTYARD_INFLUX_TOKEN_FILE") for name, each in services.items()}
+    assert {name for name, token in tokens.items() if token == "/tokens/ingest"} == {"ingest", "desk"}

@@ -84,8 +84,11 @@ def canaries(kind: str) -> Iterator[tuple[str, bytes]]:
             extra: object = (many, many[:16], str(many), " ".join(f"{each:.9f}," for each in many), {"v": many})[way]
             yield CAMERA, json.dumps(analytic(number, "a-1") | {"extra": extra}).encode()
         else:
-            text = {"identity": identity, "phone": lambda: f"1391357{RANDOM.randint(0, 9999):04d}",
-                    "plate": lambda: f"京A9Z{RANDOM.randint(100, 999)}"}[kind]()  # fmt: skip
+            text = {
+                "identity": identity(),
+                "phone": f"1391357{RANDOM.randint(0, 9999):04d}",
+                "plate": f"京A9Z{RANDOM.randint(100, 999)}",
+            }[kind]
             if way == 0:
                 yield CAMERA, json.dumps(analytic(number, text.lower())).encode()
             elif way == 1:

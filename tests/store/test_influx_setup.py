@@ -2,17 +2,23 @@
 
 import dataclasses
 import json
+import ssl
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from access.authority import Authority
+from courtyard.server_certificates import renewed
 from devices.errors import StoreDeniedError, StoreRejectedError, StoreUnavailableError
 from devices.registry import Registry, discover
 from rollups.places import places
 from rollups.state import State, read_state, write_state
 from store.influx import InfluxOptions, InfluxStore
 from store.influx_setup import InfluxSetup, InfluxTokens, provision, rollups_bucket
+from store.protocol import Query
 from tests.api.world import inventory_of
 from tests.services import Influxd
 from tests.services.process import free_port
@@ -170,3 +176,65 @@ def test_rollups_that_are_not_kept_for_ever_still_say_how_far_they_are(fresh: In
         write_state(store, kind, state)
         store.write([places(inventory_of(registry))])
         assert read_state(store, kind) == state
+
+
+def test_tokens_that_are_still_known_are_kept(fresh: Influxd) -> None:
+    setup = setup_of(fresh)
+    made = provision(setup)
+    held = {name: getattr(made, name) for name in ("ingest", "rollups", "api", "grafana")}
+    # What runs with them goes on, also where InfluxDB keeps only their hashes.
+    assert provision(dataclasses.replace(setup, held=held)) == made
+    stale = provision(dataclasses.replace(setup, held={**held, "api": "made-up-made-up-made-up"}))
+    assert stale.ingest == made.ingest
+    with closing(store_of(setup, stale.api)) as store:
+        store.ping()
+
+
+def test_only_who_may_write_can_delete(fresh: Influxd) -> None:
+    setup = setup_of(fresh)
+    made = provision(setup)
+    with closing(store_of(setup, made.ingest)) as ingest:
+        ingest.write([sample(TABLE)])
+        for token in (made.api, made.grafana, made.rollups):
+            with closing(store_of(setup, token)) as store, pytest.raises(StoreDeniedError):
+                store.delete(TABLE, stop_ns=STOP_NS)
+        assert ingest.count(TABLE, start_ns=START_NS, stop_ns=STOP_NS) == len(sample(TABLE))
+        ingest.delete(TABLE, stop_ns=STOP_NS)
+        assert ingest.count(TABLE, start_ns=START_NS, stop_ns=STOP_NS) == 0
+
+
+class TlsInfluxd(Influxd):
+    """An influxd that speaks TLS alone."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"https://localhost:{self.port}"
+
+    def _answers(self) -> bool:
+        context = ssl.create_default_context(cafile=self.folder / "tls" / "ca.crt")
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", context=context, timeout=2) as answer:  # noqa: S310
+                return bool(json.load(answer)["status"] == "pass")
+        except OSError:
+            return False
+
+
+def test_over_tls_with_the_installations_authority(tmp_path: Path) -> None:
+    renewed(Authority.opened(tmp_path / "authority"), tmp_path / "tls", ["localhost"], days_left=1)
+    settings = {
+        "tls-cert": str(tmp_path / "tls" / "server.crt"), "tls-key": str(tmp_path / "tls" / "server.key"),
+        "tls-min-version": "1.2", "tls-strict-ciphers": "true", "use-hashed-tokens": "true",
+    }  # fmt: skip
+    with TlsInfluxd(folder=tmp_path, set_up=False, settings=settings) as influxd:
+        setup = dataclasses.replace(setup_of(influxd), ca_file=tmp_path / "tls" / "ca.crt")
+        made = provision(setup)
+        options = InfluxOptions(url=setup.url, org=setup.org, bucket=setup.bucket, token=made.ingest)
+        with closing(InfluxStore(dataclasses.replace(options, ca_file=setup.ca_file))) as store:
+            store.write([sample(TABLE)])
+            assert store.count(TABLE, start_ns=START_NS, stop_ns=STOP_NS) == len(sample(TABLE))
+            few = Query(table=TABLE, start_ns=START_NS, stop_ns=STOP_NS, few=True)
+            assert len(store.read(few)) == len(sample(TABLE))
+        # Nobody vouches for it elsewhere.
+        with closing(InfluxStore(options)) as store, pytest.raises(StoreUnavailableError):
+            store.ping()
