@@ -110,15 +110,30 @@ def api() -> int:
 @app.command()
 @reported
 def init() -> int:
-    """Make organisation, buckets, retention and tokens in InfluxDB; safe to repeat."""
+    """Make secrets, certificates, and what InfluxDB needs (buckets, retention, tokens); safe to repeat."""
+    from courtyard.desk import desk  # noqa: PLC0415  (see above)
+    from courtyard.devices_cli import publish  # noqa: PLC0415  (see above)
+
+    settings = load()
+    file, example = Path(".env"), Path(".env.example")
+    unset = settings.api_key is None and settings.influx_admin_token is None
+    if unset and example.exists() and not file.exists():
+        made = write_secrets(example, file)
+        typer.echo(f"{file} written, readable by you alone; {len(made)} secrets made")
     settings = _settings()
-    tokens = wiring.provision(settings)
-    written = {
-        "ingest": tokens.ingest, "rollups": tokens.rollups, "api": tokens.api, "grafana": tokens.grafana,
-    }  # fmt: skip
-    for path in write_tokens(settings.data_dir / "tokens", written):
-        typer.echo(f"token written: {path}")
-    typer.echo(f"InfluxDB at {settings.influx_url} is ready: bucket {settings.influx_bucket!r}")
+    if settings.store == "influx":
+        tokens = wiring.provision(settings)
+        written = {
+            "ingest": tokens.ingest, "rollups": tokens.rollups, "api": tokens.api, "grafana": tokens.grafana,
+        }  # fmt: skip
+        for path in write_tokens(settings.data_dir / "tokens", written):
+            typer.echo(f"token written: {path}")
+        typer.echo(f"InfluxDB at {settings.influx_url} is ready: bucket {settings.influx_bucket!r}")
+        return 0
+    with desk() as opened:
+        publish(opened)
+    typer.echo(f"authority: {wiring.authority_dir(settings)}; what the broker reads: {wiring.broker_dir(settings)}")
+    typer.echo("next: `courtyard people add`, `courtyard keys create`, `courtyard devices enroll`, `courtyard up`")
     return 0
 
 

@@ -67,7 +67,7 @@ def enroll(  # noqa: PLR0913  (one parameter for each option)
         for begin in range(0, len(given), _PIECE):
             names = [each.name for each in given[begin : begin + _PIECE]]
             desk.record("device.enroll", names[0] if len(names) == 1 else f"{len(names)} at once", by=how, names=names)
-        _publish(desk)
+        publish(desk)
         _hand_out(given, out)
     typer.echo(f"{len(given)} enrolled; the broker takes them within two seconds", err=True)
     return 0
@@ -83,7 +83,7 @@ def revoke(names: Annotated[list[str], typer.Argument(help="Ids of devices, or o
         for name in names:
             desk.record("device.revoke", name)
         done = Enrolment(desk.database).revoke(names, now_ns=time.time_ns())
-        _publish(desk)
+        publish(desk)
     for name in names:
         typer.echo(f"{name} is refused from now on" if name in done else f"{name} was not enrolled, or refused before")
     return 0 if set(done) == set(names) else 1
@@ -146,7 +146,7 @@ def certificates(
             if made:
                 desk.record("certificate.server", name, hosts=hosts)
         write_private(folder / "trust" / "ca.crt", authority.certificate, mode=0o644)
-        _publish(desk)
+        publish(desk)
     return 0
 
 
@@ -188,8 +188,8 @@ def _hand_out(given: Sequence["Enrolled"], out: Path | None) -> None:
         write_private(out, text.getvalue().encode())
 
 
-def _publish(desk: "Desk") -> None:
-    """Tell the broker."""
+def publish(desk: "Desk") -> None:
+    """Tell the broker who is enrolled; raises `AuthorityError` and `RecordsError`."""
     from access.authority import Authority  # noqa: PLC0415  (what ingest does without)
     from access.enrolment import Enrolment  # noqa: PLC0415  (what ingest does without)
     from courtyard.broker_folder import write_broker_folder  # noqa: PLC0415  (what ingest does without)

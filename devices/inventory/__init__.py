@@ -177,7 +177,7 @@ class Inventory:
             raise InventoryError(f"the inventory is not YAML: {exc}") from exc
         except pydantic.ValidationError as exc:
             raise InventoryError(f"the inventory is wrong: {exc}") from exc
-        except (ZoneInfoNotFoundError, ValueError) as exc:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as exc:  # a folder of zones, or a name too long for one
             raise InventoryError(f"unknown time zone {file.timezone!r}; write one like Asia/Shanghai") from exc
         if any(each.id == RESERVED for each in file.compounds):
             raise InventoryError(f"a compound is called {RESERVED!r}, which stands for all of them; rename it")

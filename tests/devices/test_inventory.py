@@ -68,6 +68,8 @@ def test_parts_and_buildings_follow_from_the_counts(registry: Registry) -> None:
         (_HEAD + _COMPOUND.replace("gate: {count: 3}", "gate: {count: 3, parts: 2}"), "take no `parts`"),
         ("timezone: Mars/Olympus\n" + _HEAD + _COMPOUND, "time zone"),
         ("timezone: ../../etc/passwd\n" + _HEAD + _COMPOUND, "time zone"),
+        ("timezone: Asia\n" + _HEAD + _COMPOUND, "time zone"),
+        ("timezone: Asia/" + "x" * 300 + "\n" + _HEAD + _COMPOUND, "time zone"),
     ],
 )
 def test_a_wrong_inventory_is_refused_by_name(text: str, says: str, registry: Registry) -> None:
