@@ -1,4 +1,4 @@
-"""Who may see which page: people with their compounds and scopes, sockets, other sites; and that a page ends in time."""
+"""Who may see which page: people with their compounds and scopes, sockets, other sites; an open page ends in time."""
 
 import time
 from collections.abc import Iterator
