@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from access import tokens
 from access.audit import Audit
-from access.callers import ANYBODY, Caller
+from access.callers import ANYBODY, Caller, Scope
 from access.keys import Keys
 from access.limits import Limiter, SignIns
 from access.people import People, is_name
@@ -82,7 +82,9 @@ class Doors:
         if self.sessions is None:
             return None
         also = INSTALLATION if self._digests else None
-        return self.sessions.whose(cookie, now_ns=self.clock(), also=also)
+        found = self.sessions.whose(cookie, now_ns=self.clock(), also=also)
+        # Pages show figures: who may not read has nothing to do there.
+        return found if found is not None and Scope.READ in found.grant.scopes else None
 
     def sign_in(self, login: str, secret: str, address: str) -> tuple[Caller, str] | None:
         """Let somebody in with their password, or with a key.

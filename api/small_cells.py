@@ -7,7 +7,9 @@ would give the one away (primary and secondary suppression: Hundepool et al., St
 import numpy as np
 from numpy.typing import NDArray
 
-K = 5
+from devices.kind import FEWEST_TOLD
+
+K = FEWEST_TOLD
 """Cells of 1 to K - 1 are withheld."""
 
 

@@ -1,5 +1,6 @@
 """The live stream: what devices say this moment, as server-sent events."""
 
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Annotated
@@ -20,6 +21,7 @@ from live.hub import Hub
 
 MEDIA_TYPE = "text/event-stream"
 _BEAT_S = 15
+_CHECK_S = 0.4
 _PATIENCE_S = 10.0
 """Who takes nothing for so long is let go."""
 
@@ -71,8 +73,12 @@ def stream_router(guard: Guard, hub: Hub | None) -> APIRouter:
 
 async def _while(pieces: AsyncGenerator[bytes], is_good: Callable[[], bool]) -> AsyncGenerator[bytes]:
     """What a stream sends, while the key that opened it is accepted: each piece waits for the answer."""
+    checked = float("-inf")
     async with aclosing(pieces):
         async for piece in pieces:
-            if not await run_in_threadpool(is_good):
-                return
+            # Not for each of some ten a second of each of many streams; together with what is held a second at most.
+            if time.monotonic() - checked > _CHECK_S:
+                if not await run_in_threadpool(is_good):
+                    return
+                checked = time.monotonic()
             yield piece

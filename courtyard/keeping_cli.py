@@ -14,6 +14,7 @@ from courtyard import logs, wiring
 from courtyard.reporting import reported
 from courtyard.settings import load
 from devices.errors import SettingsError
+from devices.names import is_id
 
 _CONSOLE = Console(stderr=True)
 
@@ -79,6 +80,8 @@ def purge(
     logs.configure("console", "error")
     inventory = wiring.load_inventory(settings.inventory, wiring.kinds())
     zone = inventory.compounds[compound].timezone if compound in inventory.compounds else None
+    if not is_id(compound):
+        raise SettingsError(f"--compound {compound!r} is no id of a compound")
     before_ns = _instant(before, zone)
     if not yes:
         typer.confirm(f"delete for good all that is kept of {compound} before {before}?", abort=True)

@@ -47,6 +47,10 @@ class Part:
     values: tuple[str, ...] = ()
 
 
+FEWEST_TOLD = 5
+"""Fewer doings of single persons than so many are not told of a category (k-anonymity's k)."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
     """One type of event: its name in the payload's `event` key, and its fields.

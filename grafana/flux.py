@@ -5,7 +5,7 @@ Readings lie in the default bucket: measurement, tags compound, device and part,
 
 from collections.abc import Iterable, Mapping
 
-from devices.kind import Table
+from devices.kind import FEWEST_TOLD, Table
 from store.checks import anchor
 from store.lines import marker
 
@@ -52,6 +52,7 @@ def count_by(table: Table, category: str) -> str:
         'duplicate(column: "_value", as: "label")',
         'group(columns: ["label"])',
         _bars("count"),
+        *told(table, "int"),
     )
 
 
@@ -115,6 +116,19 @@ def counted(table: Table) -> str:
     """The field that every row of a table has: a required one or, where there is none, the store's constant one."""
     required = anchor(table)
     return required.name if required is not None else marker(table) or ""
+
+
+def told(table: Table, as_type: str) -> tuple[str, ...]:
+    """Leaves out small counts by category of what single persons did; nothing for other tables.
+
+    Args:
+        table: whose rows were counted.
+        as_type: the type of the counts: `int` or `float`.
+    """
+    value = f"{as_type}(v: r._value)"
+    least = f"{as_type}(v: {FEWEST_TOLD})"
+    few = f"filter(fn: (r) => {value} == {as_type}(v: 0) or {value} >= {least})"
+    return (few,) if table.about_people else ()
 
 
 def named() -> str:

@@ -3,9 +3,11 @@
 Rollups lie in a bucket of their own, beside the default one.
 """
 
+from devices.availability import statistics_of
 from devices.kind import Kind
 from devices.names import Text
-from grafana.flux import named, pipe
+from devices.statistics import Reducer
+from grafana.flux import named, pipe, told
 from rollups.figures import GONE
 from rollups.grains import Grain
 from rollups.state import KEPT_NS
@@ -77,10 +79,13 @@ def _places() -> tuple[str, ...]:
 
 def _figure(kind: Kind, line: FinalLine, where: str) -> tuple[str, ...]:
     measurement = figures_table(kind, Grain.HOUR).measurement
+    statistic = next(each for each in statistics_of(kind) if each.name == line.statistic)
+    broken_down = statistic.by is not None and statistic.reducer is Reducer.COUNT
     return (
         f'filter(fn: (r) => r._measurement == "{measurement}" and r._field == "{line.value}")',
         f"filter(fn: (r) => {where})",
         _KNOWN,
+        *(told(kind.tables[statistic.table], "float") if broken_down else ()),
     )
 
 

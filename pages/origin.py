@@ -20,4 +20,9 @@ def is_foreign(headers: Mapping[str, str]) -> bool:
     if said is not None:
         return said not in _OWN
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc != headers.get("host")
+    except ValueError:  # it is no address
+        return True

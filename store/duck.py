@@ -139,7 +139,6 @@ class DuckStore:
             cursor.begin()
             cursor.execute(duck_sql.delete_before(table, series), [clipped(stop_ns), *ids])
             cursor.commit()
-            cursor.execute("CHECKPOINT")
 
     def ping(self) -> None:
         """See `Store.ping`."""
