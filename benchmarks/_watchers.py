@@ -83,7 +83,9 @@ async def viewer(url: str, cookies: httpx.Cookies, path: str, seen: Seen) -> Non
         "client_id": found[1], "next_message_id": 0, "document_id": str(uuid.uuid4()), "tab_id": str(uuid.uuid4()),
         "old_tab_id": "", "implicit_handshake": "true",
     }  # fmt: skip
-    await client.connect(f"{url}/?{urlencode(query)}", socketio_path="/_nicegui_ws/socket.io", transports=["websocket"])
+    signed_in = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+    address = f"{url}/?{urlencode(query)}"
+    await client.connect(address, signed_in, socketio_path="/_nicegui_ws/socket.io", transports=["websocket"])
     seen.viewers += 1
     await client.wait()
     seen.viewers -= 1
