@@ -114,6 +114,13 @@ class Audit:
         with self._database.begin() as connection:
             return [_line(row) for row in connection.execute(wanted).mappings()]
 
+    def last(self, what: str) -> Line | None:
+        """The newest line about something that was done; None where there is none. Raises `RecordsError`."""
+        wanted = select(AUDIT).where(AUDIT.c.what == what).order_by(AUDIT.c.id.desc()).limit(1)
+        with self._database.begin() as connection:
+            row = connection.execute(wanted).mappings().first()
+        return None if row is None else _line(row)
+
     def has(self, head: str) -> bool:
         """Whether a hash is that of a line; raises `RecordsError`."""
         with self._database.begin() as connection:

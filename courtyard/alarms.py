@@ -1,11 +1,13 @@
 """The alarm worker and the senders in their place: in a process of their own, or as threads beside ingest and API."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 
 import structlog
 from prometheus_client import CollectorRegistry
 
+from access.audit import Audit
 from alarms.book import Book
 from alarms.calendar import Calendar
 from alarms.messages import Composer
@@ -65,6 +67,7 @@ class AlarmPart:
             WriteLogError: the logs cannot be opened, or another worker runs.
         """
         self._threads = Threads()
+        self._settings, self._audit = settings, Audit(database)
         rules = wiring.alarm_rules(settings, known, inventory)
         targets = wiring.alarm_targets(settings, inventory)
         outbox, composer = Outbox(database), Composer(known, inventory)
@@ -88,7 +91,12 @@ class AlarmPart:
         return self._threads.failure
 
     def start(self) -> None:
-        """Work in threads: one follows what is written, and one sends to each target."""
+        """Work in threads: one follows what is written, and one sends to each target.
+
+        Raises:
+            RecordsError: the records cannot be written.
+        """
+        self._note_files()
         self._threads.begin("alarms", self.worker.run)
         for name, sender in self._senders:
             self._threads.begin(f"alarms-{name}", sender.run)
@@ -97,6 +105,17 @@ class AlarmPart:
         """End the threads, and let go of the logs."""
         self._threads.stop()
         self._logs.close()
+
+    def _note_files(self) -> None:
+        """Write down that the rules, or who is told, are others than at the last start."""
+        for what, path in (
+            ("rules.change", self._settings.alarm_rules),
+            ("targets.change", self._settings.alarm_targets),
+        ):
+            digest = "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+            before = self._audit.last(what)
+            if digest != ("" if before is None else before.detail["sha256"]):
+                self._audit.write("process", what, "" if path is None else path.name, sha256=digest)
 
 
 def run(settings: Settings, stopped: Callable[[float], bool]) -> None:

@@ -1,10 +1,13 @@
 """The files of alarm rules and targets, as the settings name them."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from access.audit import Audit
 from courtyard import wiring
+from courtyard.alarms import AlarmPart
 from courtyard.settings import Settings
 from devices.errors import SettingsError
 from devices.inventory import Inventory
@@ -52,3 +55,22 @@ def test_a_file_that_cannot_be_read(
         wiring.alarm_rules(settings(alarm_rules=path), registry, inventory)
     with pytest.raises(SettingsError, match=r"COURTYARD_ALARM_TARGETS: .* cannot be read"):
         wiring.alarm_targets(settings(alarm_targets=path), inventory)
+
+
+def test_another_file_is_written_down_once(registry: Registry, inventory: Inventory, tmp_path: Path) -> None:
+    found = settings(alarm_rules=tmp_path / "rules.yaml", data_dir=tmp_path / "data")
+
+    def start() -> list[str]:
+        with closing(wiring.open_records(found)) as database, closing(wiring.open_store(found, registry)) as store:
+            part = AlarmPart(found, inventory, registry, store, database)
+            part.start()
+            part.stop()
+            assert part.failure is None
+            return [each.what for each in Audit(database).newest(10)]
+
+    text = (ROOT / "docker" / "alarms" / "rules.yaml").read_text()
+    (tmp_path / "rules.yaml").write_text(text)
+    assert start() == ["rules.change"]
+    assert start() == ["rules.change"]
+    (tmp_path / "rules.yaml").write_text(text + "\n# another\n")
+    assert start() == ["rules.change"] * 2
