@@ -72,8 +72,8 @@ def readings(context: Context, question: ReadingsExport, turn: Turn) -> File:
     table = table_of(kind, question.table)
     names = fields_of(table, question.fields)
     compounds = tuple(context.compound(name).id for name in dict.fromkeys(question.compounds))
-    if not compounds and not context.inventory.is_whole:
-        compounds = tuple(context.inventory.compounds)
+    # None asks for all there are, and () for none: somebody may see none of them any more.
+    wanted = None if not compounds and context.inventory.is_whole else compounds or tuple(context.inventory.compounds)
     if question.device is not None and context.device(question.device).kind != kind.name:
         raise NotFoundError(f"{question.device} is no {kind.name}", code="unknown_device")
     zone = zone_of(context, compounds)
@@ -85,7 +85,7 @@ def readings(context: Context, question: ReadingsExport, turn: Turn) -> File:
     schema = _readings_schema(table, names, zone)
 
     def tables() -> Iterator[pa.Table]:
-        for batch in _read(context, table, names, compounds, question.device, span, turn):
+        for batch in _read(context, table, names, wanted, question.device, span, turn):
             yield _rows(batch, schema, names)
 
     what = "-".join([*(compounds if len(compounds) == 1 else ()), question.device or kind.name, table.name])
@@ -96,7 +96,7 @@ def _read(  # noqa: PLR0913, PLR0917  (which rows)
     context: Context,
     table: Table,
     names: tuple[str, ...],
-    compounds: tuple[str, ...],
+    compounds: tuple[str, ...] | None,
     device: str | None,
     span: Span,
     turn: Turn,
@@ -111,7 +111,7 @@ def _read(  # noqa: PLR0913, PLR0917  (which rows)
                     table=table,
                     start_ns=begin,
                     stop_ns=end,
-                    compounds=compounds or None,
+                    compounds=compounds,
                     devices=None if device is None else (device,),
                     fields=names,
                 )

@@ -112,7 +112,7 @@ def fleet(context: Context, group: Group, question: StatisticsQuestion) -> Fleet
         StoreError: the store failed.
     """
     compounds = context.inventory.compounds.values()
-    zones = {each.timezone for each in compounds}
+    zones = {each.timezone for each in compounds} or {ZoneInfo("UTC")}
     if len(zones) != 1:
         raise QueryError("the compounds lie in several time zones; ask for each of them", code="several_time_zones")
     scope = _Scope(

@@ -57,12 +57,13 @@ def stream_router(guard: Guard, hub: Hub | None) -> APIRouter:
         if hub is None:
             raise StreamAwayError("this API does not follow the broker: set COURTYARD_LIVE=true and COURTYARD_MQTT_…")
         context = mine.context
-        chosen = params.compound or (() if context.inventory.is_whole else tuple(context.inventory.compounds))
+        everything = not params.compound and context.inventory.is_whole
+        chosen = params.compound or tuple(context.inventory.compounds)
         compounds = frozenset(context.compound(each).id for each in chosen)
         kinds = frozenset(context.kind(each).name for each in params.kind)
         # What single persons do is for those who may manage, and that they look on is written down.
         people = Scope.MANAGE in context.caller.grant.scopes
-        wanted = Wanted(compounds or None, kinds or None, people)
+        wanted = Wanted(None if everything else compounds, kinds or None, people)
         if people:
             await run_in_threadpool(context.record, "people.read", " ".join(sorted(compounds)) or "all", table="stream")
         pieces = _while(hub.stream(wanted, last_event_id), lambda: guard.is_still_good(request, context.caller))

@@ -297,8 +297,8 @@ class Screens:
 
     def _zone(self, mine: Service, compound: str) -> ZoneInfo:
         compounds = mine.context.inventory.compounds
-        found = compounds.get(compound) or next(iter(compounds.values()))
-        return found.timezone
+        found = compounds.get(compound) or next(iter(compounds.values()), None)
+        return ZoneInfo("UTC") if found is None else found.timezone
 
     def _now(self, mine: Service, compound: str) -> str:
         return rfc3339(mine.context.clock(), self._zone(mine, compound))

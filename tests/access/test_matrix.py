@@ -18,6 +18,7 @@ from api.app import create_app
 from api.options import ApiOptions
 from devices.alarms import Severity
 from devices.registry import Registry
+from live.frames import Frame, Group, Wanted
 from live.hub import Hub
 from records.database import Database
 from tests.access.conftest import KEY, Clock
@@ -187,3 +188,33 @@ def test_the_fleet_of_a_key_is_its_compounds(app: FastAPI, doors: Doors) -> None
     with Client(app, key=KEY) as client:
         assert client.get("/v1/alarms/summary").json()["raised"] == 2
         assert FOREIGN in client.get("/v1/export/readings?kind=bin&table=telemetry&start=-1h").text
+
+
+def test_a_key_of_a_compound_that_is_gone_sees_nothing_at_all(app: FastAPI, doors: Doors) -> None:
+    target, _ = made(doors)
+    _, key = made(doors, compound="demolished")
+    with Client(app, key=None) as client:
+        for call in calls(client, MINE, 1, target):
+            if call.path == "/v1/stream":
+                continue
+            plain = Call(call.method, call.path, call.url.replace(f"compound={MINE}", "").rstrip("?&"), call.body)
+            for each in (call, plain):
+                status, text = ask(client, each, key)
+                assert status in {200, 201, 400, 403, 404}, (each, status, text)
+                assert "of-" not in text, each
+                assert f'"{FOREIGN}' not in text, each
+                if status == 200 and "export" in each.path:
+                    assert len(text.splitlines()) == 1, text  # its heading
+        for kind in ("bin", "gate"):
+            url = f"/v1/export/readings?kind={kind}&table=telemetry&start=-1h"
+            assert len(client.get(url, headers={"X-API-Key": key}).text.splitlines()) == 1
+
+
+def test_a_stream_carries_its_compounds_alone() -> None:
+    group = {name: Group(name, "bin") for name in (MINE, FOREIGN)}
+    frame = Frame(1, b"", {group[name]: b"of-" + name.encode() for name in group})
+    assert frame.chosen(Wanted(frozenset({MINE}))) == b"of-" + MINE.encode()
+    assert frame.chosen(Wanted(frozenset())) == b""
+    people = Frame(1, b"", {Group(MINE, "gate", about_people=True): b"x"})
+    assert people.chosen(Wanted(people=False)) == b""
+    assert people.chosen(Wanted()) == b"x"
