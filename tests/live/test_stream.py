@@ -6,10 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
+from access.callers import Grant, Scope
+from access.doors import Doors
 from api.app import create_app
 from api.options import ApiOptions
 from courtyard.live import LivePart
@@ -19,6 +22,7 @@ from devices.inventory import Inventory
 from devices.registry import Registry
 from mqtt.connection import Connection, wait
 from mqtt.options import BrokerOptions
+from records.database import Database
 from tests.api.memory_store import MemoryStore
 from tests.services import Mosquitto, free_port
 
@@ -31,14 +35,20 @@ BIN = "compounds/jingyuan/bin/jingyuan-bin-01/telemetry"
 class Live:
     """A running API that follows a broker."""
 
-    def __init__(self, url: str, part: LivePart) -> None:
-        """Keep both."""
+    def __init__(self, url: str, part: LivePart, doors: Doors, inventory: Inventory) -> None:
+        """Keep them."""
         self.url = url
         self.part = part
+        self.doors = doors
+        self.inventory = inventory
+
+    def bins(self) -> list[str]:
+        """The bins there are."""
+        return [each.id for each in self.inventory.of_kind("bin")]
 
     @contextmanager
-    def stream(self, query: str = "", last: str | None = None) -> Iterator["Lines"]:
-        headers = {"X-API-Key": KEY, **({"Last-Event-ID": last} if last else {})}
+    def stream(self, query: str = "", last: str | None = None, key: str = KEY) -> Iterator["Lines"]:
+        headers = {"X-API-Key": key, **({"Last-Event-ID": last} if last else {})}
         with (
             httpx.Client(timeout=httpx.Timeout(10.0)) as client,
             client.stream("GET", f"{self.url}/v1/stream{query}", headers=headers) as answer,
@@ -79,19 +89,23 @@ class Lines:
 
 
 @pytest.fixture
-def live(broker: Mosquitto, inventory: Inventory, registry: Registry) -> Iterator[Live]:
+def live(broker: Mosquitto, inventory: Inventory, registry: Registry, tmp_path: Path) -> Iterator[Live]:
     settings = load(None, mqtt_port=broker.port)
     part = LivePart(settings, inventory, registry)
-    app = create_app(ApiOptions(keys=(KEY,)), inventory, registry, MemoryStore(), hub=part.hub)
+    database = Database(f"sqlite:///{tmp_path / 'records.db'}")
+    database.migrate()
+    doors = Doors(database, keys=(KEY,))
+    app = create_app(ApiOptions(keys=(KEY,)), inventory, registry, MemoryStore(), hub=part.hub, doors=doors)
     server = ApiServer(app, "127.0.0.1", free_port())
     part.start()
     server.start()
     try:
-        yield Live(server.url, part)
+        yield Live(server.url, part, doors, inventory)
     finally:
         part.stop()
         begun = time.monotonic()
         server.stop()
+        database.close()
         assert time.monotonic() - begun < 5, "open streams must not hold the end up"
 
 
@@ -127,6 +141,51 @@ def test_readings_come_within_a_second_with_whose_they_are(live: Live, broker: M
     assert [each["device"] for each in said] == ["jingyuan-bin-01"] * 2
     assert {each["compound"] for each in said} == {"jingyuan"}
     assert [each["reading"]["seq"] for each in said] == [0, 1]  # type: ignore[index]
+
+
+PASS = {"event": "pass", "direction": "in", "method": "card", "result": "granted"}
+
+
+def test_a_key_gets_its_compounds_and_nothing_about_single_persons(live: Live, broker: Mosquitto) -> None:
+    assert live.doors.keys is not None
+    assert live.doors.audit is not None
+    grant = Grant(scopes=frozenset({Scope.READ}), compounds=frozenset({"jingyuan"}))
+    key = live.doors.keys.create("wall", grant, by="test", now_ns=time.time_ns()).text
+    other = next(each for each in live.bins() if not each.startswith("jingyuan"))
+    compound = other.rpartition("-bin-")[0]
+    with live.stream(key=key) as stream, live.stream() as everything, device(broker) as sender:
+        stream.connected()
+        everything.connected()
+        send(sender, f"compounds/{compound}/bin/{other}/telemetry", reading(0))
+        now = int(time.time() * 1000)
+        send(sender, "compounds/jingyuan/gate/jingyuan-gate-01/event", {"ts": now, "seq": 0, **PASS})
+        send(sender, BIN, reading(7))
+        said = [stream.next() for _ in range(1)]
+        while said[-1][0] == "feed":
+            said = [stream.next()]
+        assert [(name, data["device"]) for name, data in said] == [("telemetry", "jingyuan-bin-01")]
+        assert everything.until("event")["device"] == "jingyuan-gate-01"
+    assert [each.what for each in live.doors.audit.newest(5)] == ["people.read"]
+
+
+def test_a_stream_ends_within_a_second_when_its_key_is_revoked(live: Live, broker: Mosquitto) -> None:
+    assert live.doors.keys is not None
+    made = live.doors.keys.create("wall", Grant(), by="test", now_ns=time.time_ns())
+    with live.stream(key=made.text) as stream, device(broker) as sender:
+        stream.connected()
+        send(sender, BIN, reading(0))
+        stream.until("telemetry")
+        live.doors.keys.revoke(made.key.id, now_ns=time.time_ns())
+        begun = time.monotonic()
+
+        def go_on() -> None:
+            for seq in range(1, 40):
+                send(sender, BIN, reading(seq))
+                stream.until("telemetry")
+
+        with pytest.raises((AssertionError, httpx.HTTPError)):
+            go_on()
+        assert time.monotonic() - begun < 2
 
 
 def test_nothing_comes_of_others_or_of_what_is_refused(live: Live, broker: Mosquitto) -> None:
