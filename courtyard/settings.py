@@ -136,7 +136,9 @@ class Settings(BaseSettings):
     def api_url(self) -> str:
         """The address of the API of this installation."""
         scheme = "http" if self.api_certificate is None else "https"
-        return f"{scheme}://{self.api_host}:{self.api_port}"
+        # Who listens on all addresses is reached by the one that its certificate names.
+        host = "localhost" if self.api_host in {"0.0.0.0", "::"} else self.api_host  # noqa: S104  # nosec B104
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.api_port}"
 
     @model_validator(mode="after")
     def _less_than_all(self) -> Self:

@@ -101,3 +101,12 @@ def test_rollups_outlive_the_readings_that_they_are_made_of(monkeypatch: pytest.
         load(None)
     monkeypatch.setenv("COURTYARD_ROLLUPS_DAYS", "92")
     assert load(None).rollups_days == 92
+
+
+def test_the_address_of_the_api_is_one_that_its_certificate_can_name(tmp_path: Path) -> None:
+    tls = {"api_certificate": tmp_path / "server.crt", "api_certificate_key": tmp_path / "server.key"}
+    assert load(None).api_url == "http://127.0.0.1:8000"
+    assert load(None, api_host="0.0.0.0", **tls).api_url == "https://localhost:8000"  # noqa: S104
+    assert load(None, api_host="::1").api_url == "http://[::1]:8000"
+    with pytest.raises(SettingsError, match="both or neither"):
+        load(None, api_certificate=tmp_path / "server.crt")
