@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import paho.mqtt.client as paho
 import pytest
 
 from access.authority import Authority, Issued
@@ -250,4 +249,3 @@ def test_secrets_are_random_and_kept_as_verifiers(inventory: Inventory, tmp_path
     raw = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert not any(str(each).encode() in raw for each in secrets)
     database.close()
-    assert paho.MQTTv311 != paho.MQTTv5

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import httpx
 import pytest
@@ -139,7 +138,3 @@ def test_behind_tls_cookies_are_secure(served: Served, people: None) -> None:
     form = {"name": "reads", "key": PASSWORD}
     answer = httpx.post(f"{served.url}/sign-in", data=form, headers={"X-Forwarded-Proto": "https"})
     assert "secure" in answer.headers["set-cookie"].lower()
-
-
-def test_the_folder_is_there(served: Served) -> None:
-    assert Path(served.folder / "records.db").exists()
