@@ -88,5 +88,8 @@ class Caller:
             )
 
 
+NOBODY = Caller(id="nobody", name="", grant=Grant(scopes=frozenset()))
+"""Who tried to come in, and was not let in."""
+
 ANYBODY = Caller(id="open", name="")
 """Who asks where nobody need say who they are: a demo on loopback."""

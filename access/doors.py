@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from access import tokens
 from access.audit import Audit
-from access.callers import ANYBODY, Caller, Scope
+from access.callers import ANYBODY, NOBODY, Caller, Scope
 from access.keys import Keys
 from access.limits import Limiter, SignIns
 from access.people import People, is_name
@@ -110,7 +110,9 @@ class Doors:
             person = self.people.check(login, secret)
             caller = None if person is None else person.caller
         if caller is None or self.sessions is None:
-            self.record(ANYBODY, "sign_in.refused", login, address=address)
+            # Only a name that is known: in its place somebody may have typed a password.
+            known = self.people is not None and self.people.good(login) is not None
+            self.record(NOBODY, "sign_in.refused", login if known else "unknown", address=address)
             return None
         return caller, self.begin(caller, address=address)
 
@@ -122,7 +124,7 @@ class Doors:
         """
         person = None if self.people is None else self.people.of_subject(subject)
         if person is None:
-            self.record(ANYBODY, "sign_in.refused", subject, address=address, by="provider")
+            self.record(NOBODY, "sign_in.refused", subject, address=address, by="provider")
             return None
         return self.begin(person.caller, address=address)
 

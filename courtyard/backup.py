@@ -171,7 +171,7 @@ def _restore_rows(part: Part, reader: Reader, ordered: Sequence[Deletion], progr
             withheld += len(batch) - len(chosen)
             if len(chosen):
                 part.store.write([chosen])
-        lines.append(Line(f"{part.name} {name}", saved, withheld, part.counts().get(name, 0)))
+        lines.append(Line(f"{part.name} {name}", saved, withheld, part.count(table)))
     return lines
 
 

@@ -37,8 +37,12 @@ class Part:
 
     def counts(self) -> dict[str, int]:
         """The rows of each table that has any; raises `StoreError`."""
-        found = {name: self.store.count(table, start_ns=0, stop_ns=MAX_NS) for name, table in self.tables.items()}
+        found = {name: self.count(table) for name, table in self.tables.items()}
         return {name: count for name, count in found.items() if count}
+
+    def count(self, table: Table) -> int:
+        """The rows of a table; raises `StoreError`."""
+        return self.store.count(table, start_ns=0, stop_ns=MAX_NS)
 
     def pieces(self, table: Table, *, start_ns: int = 0, stop_ns: int = MAX_NS) -> Iterator[Batch]:
         """All rows of a table, some at a time; raises `StoreError`."""

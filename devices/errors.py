@@ -1,6 +1,6 @@
 """The error tree. Every error carries a stable code, the same in logs, counters, dead letters and the API.
 
-The `errors.py` of ingest, api, rollups, alarms and records, and `live/hub.py`, add the few that only they raise.
+The `errors.py` of access, ingest, api, rollups, alarms and records, and `live/hub.py` add the few that only they raise.
 
 CourtyardError
 ├── DeclarationError      a kind file is wrong; raised at start

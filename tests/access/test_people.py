@@ -106,10 +106,12 @@ def test_what_happens_at_the_door_is_written_down(doors: Doors) -> None:
     found = doors.sign_in("wang", PASSWORD, "192.0.2.1")
     assert found is not None
     doors.sign_in("wang", "a guess of many", "192.0.2.1")
+    doors.sign_in("a-password-in-the-wrong-field", "a guess of many", "192.0.2.1")
     doors.sign_out(found[1])
     lines = [(each.who, each.what, each.about) for each in doors.audit.newest(10)]
     assert lines == [
         ("person:wang", "sign_out", "王芳"),
-        ("open", "sign_in.refused", "wang"),
+        ("nobody", "sign_in.refused", "unknown"),
+        ("nobody", "sign_in.refused", "wang"),
         ("person:wang", "sign_in", "王芳"),
     ]

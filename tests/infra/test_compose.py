@@ -285,3 +285,29 @@ def test_the_key_of_the_authority_and_the_rights_to_delete_are_with_few(services
     assert having("backups:/") == {"desk"}
     tokens = {name: each.get("environment", {}).get("COURTYARD_INFLUX_TOKEN_FILE") for name, each in services.items()}
     assert {name for name, token in tokens.items() if token == "/tokens/ingest"} == {"ingest", "desk"}
+
+
+OF_OTHER_IMAGES = {"mosquitto-data", "influxdb-data", "influxdb-config", "grafana-data"}
+
+
+def test_volumes_are_made_so_that_their_users_can_read_them_and_no_others(services: dict[str, Any]) -> None:
+    text = (ROOT / "docker" / "Dockerfile").read_text().replace("\\\n", " ")
+    made = {
+        path: mode
+        for mode, paths in re.findall(r"install -d -o courtyard -g courtyard -m (\d+) ([^&\n]+)", text)
+        for path in paths.split()
+    }
+    where: dict[str, dict[str, str]] = {}
+    for name, service in services.items():
+        for volume in map(str, service.get("volumes", ())):
+            source, target = volume.split(":")[:2]
+            if not source.startswith(("/", ".")) and source not in OF_OTHER_IMAGES:
+                where.setdefault(source, {})[name] = target
+    assert {"trust", "broker", "tls-mosquitto", "authority", "records-data"} <= set(where)
+    for source, targets in where.items():
+        # A volume is made with the owner and mode of the folder of ours that it is first mounted on.
+        modes = {made[target] for name, target in targets.items() if "build" in services[name] and target in made}
+        strangers = {name for name in targets if "build" not in services[name]} - {"grafana"}  # it runs as our user
+        assert modes, source
+        if strangers:
+            assert modes == {"0755"}, source
