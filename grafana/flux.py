@@ -52,7 +52,6 @@ def count_by(table: Table, category: str) -> str:
         'duplicate(column: "_value", as: "label")',
         'group(columns: ["label"])',
         _bars("count"),
-        *told(table, "int"),
     )
 
 
@@ -118,16 +117,9 @@ def counted(table: Table) -> str:
     return required.name if required is not None else marker(table) or ""
 
 
-def told(table: Table, as_type: str) -> tuple[str, ...]:
-    """Leaves out small counts by category of what single persons did; nothing for other tables.
-
-    Args:
-        table: whose rows were counted.
-        as_type: the type of the counts: `int` or `float`.
-    """
-    value = f"{as_type}(v: r._value)"
-    least = f"{as_type}(v: {FEWEST_TOLD})"
-    few = f"filter(fn: (r) => {value} == {as_type}(v: 0) or {value} >= {least})"
+def told(table: Table) -> tuple[str, ...]:
+    """Leaves out small finished counts by category of what single persons did; nothing for other tables."""
+    few = f"filter(fn: (r) => r._value == 0.0 or r._value >= {FEWEST_TOLD:.1f})"
     return (few,) if table.about_people else ()
 
 

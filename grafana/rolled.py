@@ -85,7 +85,7 @@ def _figure(kind: Kind, line: FinalLine, where: str) -> tuple[str, ...]:
         f'filter(fn: (r) => r._measurement == "{measurement}" and r._field == "{line.value}")',
         f"filter(fn: (r) => {where})",
         _KNOWN,
-        *(told(kind.tables[statistic.table], "float") if broken_down else ()),
+        *(told(kind.tables[statistic.table]) if broken_down else ()),
     )
 
 
