@@ -128,6 +128,9 @@ class Shipped(Mosquitto):
         write_private(paths[1], issued.key)
         return paths
 
+    def _listeners(self) -> tuple[int, ...]:
+        return (self.port, self.devices, self.certificates)
+
     def _command(self) -> Sequence[str]:  # type: ignore[override]
         if not (self.folder / "broker").exists():
             prepare(self.folder)

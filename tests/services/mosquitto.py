@@ -49,9 +49,14 @@ class Mosquitto(Service):
         path.write_text("".join(f"{key} {value}\n" for key, value in lines.items()))
         return [binary, "-c", str(path)]
 
+    def _listeners(self) -> tuple[int, ...]:
+        return (self.port,)
+
     def _answers(self) -> bool:
+        # It opens one after another, and reads certificates in between.
         try:
-            socket.create_connection((self.host, self.port), timeout=1).close()
+            for port in self._listeners():
+                socket.create_connection((self.host, port), timeout=1).close()
         except OSError:
             return False
         return True
