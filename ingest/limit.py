@@ -75,19 +75,34 @@ class RateLimit:
         if max(sizes, default=0) > _MESSAGE_BYTES:
             for topic, size in zip(topics, sizes, strict=True):
                 if size > _MESSAGE_BYTES:
-                    counts[topic] += size // _READING_BYTES - 1
+                    counts[topic] += _readings(size) - 1
         loud = {topic for topic in set(topics) if counts[topic] > _FEW}
-        refused = {topic for topic in loud if self._is_over(topic, now)} if loud else loud
-        return [place for place, topic in enumerate(topics) if topic in refused] if refused else []
+        rooms = {topic: room for topic in loud if counts[topic] > (room := self._room(topic, now))}
+        return self._beyond(rooms, topics, sizes) if rooms else []
 
-    def _is_over(self, topic: str, now: float) -> bool:
-        excess = self._counts[topic] - self.allowed(topic)
-        if excess <= 0:
-            return False
+    def _room(self, topic: str, now: float) -> float:
+        """How many readings of this window may pass."""
+        allowed = self.allowed(topic)
+        if self._counts[topic] <= allowed:
+            return allowed
         credit = self._credits.get(topic)
         if credit is None:
             credit = self._credits[topic] = self._owed(topic, now)
-        return excess > credit.left or now > credit.until
+        return allowed + (credit.left if now <= credit.until else 0.0)
+
+    def _beyond(self, rooms: Mapping[str, float], topics: Sequence[str], sizes: Sequence[int]) -> list[int]:
+        """The places of what does not fit, which then counts as nothing: what is refused uses up no room."""
+        counts = self._counts
+        sent = [(place, topic, _readings(sizes[place])) for place, topic in enumerate(topics) if topic in rooms]
+        for _, topic, readings in sent:
+            counts[topic] -= readings
+        beyond = []
+        for place, topic, readings in sent:
+            if counts[topic] + readings <= rooms[topic]:
+                counts[topic] += readings
+            else:
+                beyond.append(place)
+        return beyond
 
     def _owed(self, topic: str, now: float) -> _Credit:
         """What a topic may send after its silence: as much as in all of that time."""
@@ -109,6 +124,11 @@ class RateLimit:
                 self._seen.clear()
         self._counts.clear()
         self._begun = now
+
+
+def _readings(size: int) -> int:
+    """About how many readings a message of so many bytes holds."""
+    return 1 if size <= _MESSAGE_BYTES else size // _READING_BYTES
 
 
 def allowance(inventory: Inventory, kinds: Mapping[str, Kind], times: float) -> Allowed:

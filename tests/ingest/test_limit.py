@@ -68,17 +68,43 @@ def test_a_large_message_counts_as_the_readings_in_it(size: int, few: int) -> No
     assert taken(limiter, 0, 1000, size=size) == pytest.approx(few, abs=1)
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(
+                st.tuples(st.sampled_from("abc"), st.sampled_from((10, 512, 600, 6400))), min_size=1, max_size=300
+            ),
+            st.floats(0, 90),
+        ),
+        max_size=20,
+    ),
+    st.sampled_from((0.0, 3600.0)),
+)
+def test_in_batches_the_same_passes_as_one_by_one(
+    sent: list[tuple[list[tuple[str, int]], float]], catch_up_s: float
+) -> None:
+    together, one_by_one = limit(catch_up_s), limit(catch_up_s)
+    now = 0.0
+    for batch, later in sent:
+        now += later
+        topics, sizes = [topic for topic, _ in batch], [size for _, size in batch]
+        over = together.over(topics, sizes, now)
+        assert over == [place for place, each in enumerate(batch) if one_by_one.over([each[0]], [each[1]], now)]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3000), st.floats(0, 400)), max_size=60))
-def test_in_batches_no_more_passes_than_is_allowed(sent: list[tuple[str, int, float]]) -> None:
+def test_as_much_passes_as_is_allowed_and_no_more(sent: list[tuple[str, int, float]]) -> None:
     limiter = limit(0)
     passed: Counter[tuple[str, float | None]] = Counter()
+    asked: Counter[tuple[str, float | None]] = Counter()
     now = 0.0
     for topic, count, later in sent:
         now += later
         over = limiter.over([topic] * count, [10] * count, now)
+        asked[topic, limiter._begun] += count
         passed[topic, limiter._begun] += count - len(over)
-        assert over in ([], list(range(count)))
-    assert all(count <= 100 for count in passed.values())
+        assert over == list(range(count - len(over), count))
+    assert all(passed[window] == min(count, 100) for window, count in asked.items())
 
 
 def test_what_a_kind_reports_says_what_is_allowed(registry: Registry) -> None:
