@@ -19,6 +19,8 @@ from courtyard.purge import purge
 from courtyard.settings import Settings
 from devices.columns import Batch
 from ingest import inspection
+from ingest.workers import SPOOL
+from rollups.writelog import SUFFIX, WriteLog
 
 Progress = Callable[[str], None]
 
@@ -106,6 +108,7 @@ def restore(settings: Settings, path: Path, progress: Progress) -> list[Line]:
         ArchiveError: the backup is damaged, or a part of the installation still runs.
         StoreError: a store failed; repeat it.
         RecordsError: the records failed; repeat it.
+        WriteLogError: it cannot be noted what is to be rolled up; repeat it.
     """
     with closing(Reader(path)) as reader:
         for name in reader.manifest.members:  # all of it is whole, or nothing is touched
@@ -116,8 +119,12 @@ def restore(settings: Settings, path: Path, progress: Progress) -> list[Line]:
         ordered = _restore_records(settings, reader, known, progress)
         lines = []
         with opened(settings) as parts:
-            for part in parts:
-                lines += _restore_rows(part, reader, ordered, progress)
+            readings, rolled = parts
+            # Noted as ingest notes what it writes: what was not yet rolled up will be, and what was rolled up since the
+            # readings were saved is rolled up as they are.
+            with closing(WriteLog((wiring.spool_dir(settings) / SPOOL).with_suffix(SUFFIX))) as log:
+                lines += _restore_rows(readings, reader, ordered, progress, log.note)
+            lines += _restore_rows(rolled, reader, ordered, progress)
             with closing(wiring.open_records(settings)) as database:
                 for each in ordered:
                     for left in purge(each.compound, each.before_ns, parts, database, spools(settings), progress):
@@ -157,7 +164,13 @@ def _restore_spools(settings: Settings, reader: Reader, progress: Progress) -> N
         _put(reader.read(name), target)
 
 
-def _restore_rows(part: Part, reader: Reader, ordered: Sequence[Deletion], progress: Progress) -> list[Line]:
+def _restore_rows(
+    part: Part,
+    reader: Reader,
+    ordered: Sequence[Deletion],
+    progress: Progress,
+    note: Callable[[Sequence[Batch]], None] = lambda _: None,
+) -> list[Line]:
     lines = []
     for name, saved in reader.manifest.counts.get(part.name, {}).items():
         table = part.tables.get(name)
@@ -171,6 +184,7 @@ def _restore_rows(part: Part, reader: Reader, ordered: Sequence[Deletion], progr
             withheld += len(batch) - len(chosen)
             if len(chosen):
                 part.store.write([chosen])
+                note([chosen])
         lines.append(Line(f"{part.name} {name}", saved, withheld, part.count(table)))
     return lines
 

@@ -1,5 +1,9 @@
-"""Deletes for good what is kept of a compound before a time: readings, rollups, alarms, windows, dead letters."""
+"""Deletes for good what is kept of a compound before a time: readings, rollups, alarms, windows, dead letters.
 
+What still waits in a spool, or comes later, is barred first: ingest counts it and takes none of it.
+"""
+
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +12,13 @@ from sqlalchemy import and_, delete, func, select
 
 from courtyard.keeping import Part
 from ingest import inspection
+from ingest.errors import SpoolError
 from records.database import Database
 from records.schema import ALARMS, MAINTENANCE, NOTICES
 
 _NS_PER_MS = 1_000_000
+_SETTLED_S = 120.0
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ def purge(  # noqa: PLR0913, PLR0917  (all that it deletes from)
         before_ns: what lies before this, ns since the epoch.
         parts: readings and rollups.
         database: the records.
-        spools: hold dead letters.
+        spools: hold dead letters, and what waits.
         progress: told what is worked on.
 
     Raises:
@@ -54,6 +61,8 @@ def purge(  # noqa: PLR0913, PLR0917  (all that it deletes from)
         RecordsError: the records failed; repeat it.
         SpoolError: a spool failed; repeat it.
     """
+    progress("what waits in the spools")
+    _bar(compound, before_ns, spools)
     for part in parts:
         for name, table in part.tables.items():
             progress(f"{part.name} {name}")
@@ -67,6 +76,20 @@ def purge(  # noqa: PLR0913, PLR0917  (all that it deletes from)
         progress(f"dead letters of {path.name}")
         dropped = inspection.purge_dead_letters(path, compound, before_ns // _NS_PER_MS)
         yield Purged(f"dead letters of {path.name}", dropped, 0)
+
+
+def _bar(compound: str, before_ns: int, spools: Sequence[Path]) -> None:
+    """Have ingest take no more of it, and wait until it is done with what it had in hand."""
+    # Rounded up: a reading is of a whole millisecond.
+    in_hand = {path: inspection.bar(path, compound, -(-before_ns // _NS_PER_MS)) for path in spools}
+    until = time.monotonic() + _SETTLED_S
+    for path, batch in in_hand.items():
+        while not inspection.has_passed(path, batch):
+            if time.monotonic() > until:
+                raise SpoolError(
+                    f"ingest has not written what waited in {path}; see whether the store answers, and repeat this"
+                )
+            time.sleep(_LOOK_S)
 
 
 def _records(compound: str, before_ns: int, database: Database) -> Iterator[Purged]:

@@ -12,7 +12,7 @@ import structlog
 from courtyard.settings import Settings
 from courtyard.threads import Threads
 from devices.errors import SettingsError, StoreError
-from devices.kind import Table
+from devices.kind import Kind, Table
 from devices.registry import Registry
 from store.protocol import DeletingStore, Store
 
@@ -73,16 +73,28 @@ class Retention:
                 return
 
 
-def tables_of(days: Mapping[str, int], known: Registry) -> dict[Table, int]:
+def tables_of(days: Mapping[str, int], known: Mapping[str, Kind]) -> dict[Table, int]:
     """The tables that are kept for less, and for how many days.
 
     Raises:
         SettingsError: one is named that no kind has.
     """
-    tables = {each.measurement: each for each in known.tables()}
+    tables = {each.measurement: each for kind in known.values() for each in kind.tables.values()}
     unknown = sorted(set(days) - set(tables))
     if unknown:
         raise SettingsError(
             f"COURTYARD_RETENTION_DAYS_OF: there is no table {unknown[0]!r}; there are {', '.join(sorted(tables))}"
         )
     return {tables[name]: each for name, each in days.items()}
+
+
+def days_of_kinds(days: Mapping[str, int], known: Mapping[str, Kind]) -> dict[str, int]:
+    """For how many days all tables are kept of kinds that have some which are kept for less.
+
+    Raises:
+        SettingsError: a table is named that no kind has.
+    """
+    found: dict[str, int] = {}
+    for table, each in tables_of(days, known).items():
+        found[table.kind] = min(each, found.get(table.kind, each))
+    return found

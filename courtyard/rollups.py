@@ -7,6 +7,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from courtyard import wiring
+from courtyard.retention import days_of_kinds
 from courtyard.settings import Settings
 from courtyard.threads import Threads
 from devices.inventory import Inventory
@@ -52,7 +53,9 @@ class RollupPart:
         """
         self._threads = Threads()
         self._logs = wiring.open_logs(settings)
-        options = WorkerOptions(raw_days=settings.retention_days)
+        options = WorkerOptions(
+            raw_days=settings.retention_days, raw_days_of=days_of_kinds(settings.retention_days_of, known)
+        )
         metrics = RollupMetrics(registry)
         self.worker = Worker(options, known, inventory, raw, rolled, self._logs, metrics=metrics, told=told)
 

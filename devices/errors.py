@@ -41,6 +41,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     PRIVACY = "privacy"
     RATE = "rate"
+    DELETED = "deleted"
     STORE_REJECTED = "store_rejected"
     SPOOL_CORRUPT = "spool_corrupt"
 

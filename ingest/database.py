@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from ingest import deadletters, gapfile
+from ingest import barred, deadletters, gapfile
 from ingest.errors import SpoolError, SpoolFullError
 from ingest.frame import Spooled, opened
 
@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS batches (
 """,
     *deadletters.TABLES,
     *gapfile.TABLES,
+    *barred.TABLES,
     """
 CREATE TABLE IF NOT EXISTS counters (
     entry TEXT NOT NULL,

@@ -5,7 +5,7 @@ refuses the whole message, since its sender is wrong about what it sends.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from ingest.deadletters import DeadLetter, refused
 from ingest.frame import Spooled
 from ingest.ledger import UNKNOWN_KIND, Account, Counts, Entry
 from ingest.routes import Group, Routes, Series, part_place
-from ingest.rows import Readings, Rows, columns_of, joined
+from ingest.rows import Barred, Readings, Rows, columns_of, joined
 from ingest.runs import Run, gathered
 from ingest.sightings import Ints, Sightings, Streams
 
@@ -83,6 +83,7 @@ class Decoder:
         max_age_days: float,
         max_age_days_of: Mapping[str, float] = MappingProxyType({}),
         streams: Streams | None = None,
+        barred: Callable[[], Barred] = dict,
     ) -> None:
         """Prepare to decode.
 
@@ -91,13 +92,16 @@ class Decoder:
             kinds: what they may send.
             max_future_s: a reading may be this far ahead of the time it was received at, in seconds.
             max_age_days: a reading may be this old when it was received, in days.
-            max_age_days_of: the same for rows of some tables, by measurement, where it is less.
+            max_age_days_of: the same where rows of some tables are kept for less, by measurement. It holds for all
+                tables of their kind: rolling up anew what is late takes a device's rows of all of them.
             streams: the streams that have numbers already; devices that are new get theirs from it.
+            barred: says what was deleted for good: readings of that time are left out, and counted.
         """
+        self._barred = barred
         self._routes = Routes(inventory, kinds, Streams() if streams is None else streams)
         self._future_ms = round(max_future_s * 1000)
         self._age_ms = round(max_age_days * _MS_PER_DAY)
-        self._age_ms_of = {name: round(days * _MS_PER_DAY) for name, days in max_age_days_of.items()}
+        self._age_ms_of = _by_kind(kinds, max_age_days_of)
 
     @property
     def known_topics(self) -> int:
@@ -125,10 +129,13 @@ class Decoder:
         def source(message: int, item: int) -> Row:
             return objects(message)[item]
 
+        barred = self._barred()
         tables = [
-            Rows(series, joined(series.table, parts), run.received_ms, source) for series, parts in run.parts.items()
+            Rows(series, joined(series.table, parts), run.received_ms, source, barred)
+            for series, parts in run.parts.items()
         ]
         tables.sort(key=lambda rows: rows.first)
+        letters += [letter for rows in tables if rows.barred for letter in _of_deleted(rows)]
         return Decoded(tables, letters, _counted(tables, letters, run.unreadable), refused)
 
     def _many(self, run: Run) -> None:
@@ -272,6 +279,16 @@ class Decoder:
         )
 
 
+def _by_kind(kinds: Mapping[str, Kind], days: Mapping[str, float]) -> dict[str, int]:
+    """By measurement, the least age in ms of any table of its kind; kinds without such a table are left out."""
+    found: dict[str, int] = {}
+    for kind in kinds.values():
+        named = [days[table.measurement] for table in kind.tables.values() if table.measurement in days]
+        if named:
+            found |= {table.measurement: round(min(named) * _MS_PER_DAY) for table in kind.tables.values()}
+    return found
+
+
 def _counted(tables: list[Rows], letters: list[DeadLetter], unreadable: int) -> Counts:
     counts: Counts = Counter()
     for rows in tables:
@@ -285,6 +302,21 @@ def _counted(tables: list[Rows], letters: list[DeadLetter], unreadable: int) -> 
         counts[Account(Entry.RECEIVED, UNKNOWN_KIND)] += unreadable
         counts[Account(Entry.DEAD_LETTERED, UNKNOWN_KIND, Reason.SPOOL_CORRUPT)] += unreadable
     return counts
+
+
+def _of_deleted(rows: Rows) -> Iterator[DeadLetter]:
+    """A dead letter for each compound some of whose readings were deleted before they came; it keeps none of them."""
+    table = rows.batch.table
+    for compound, count in rows.barred.items():
+        yield DeadLetter(
+            time_ms=rows.first_received_ms,
+            reason=Reason.DELETED,
+            message=f"{count:,} readings of {table.measurement} are of a time whose data was deleted for good",
+            topic="",
+            kind=table.kind,
+            compound=compound,
+            messages=count,
+        )
 
 
 def _untimely(ts: int, received_ms: int) -> ReadingError:

@@ -1,6 +1,6 @@
 """A look into a spool from another process: its counters, what waits in it, its dead letters.
 
-It changes nothing but for `ask_for_replay`, which leaves a wish there.
+It changes nothing but for wishes that it leaves there (`ask_for_replay`, `bar`), and `purge_dead_letters`.
 """
 
 import sqlite3
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from devices.errors import ReadingError, Reason
 from devices.topics import Topic
-from ingest import database, deadletters, replays
+from ingest import barred, database, deadletters, replays
 from ingest.database import COUNTED, Pending, translated
 from ingest.deadletters import DeadLetter, Fate, Wanted
 from ingest.errors import SpoolError
@@ -132,10 +132,33 @@ def ask_for_replay(path: Path, ids: Sequence[int]) -> None:
     Raises:
         SpoolError: there is no spool, or it cannot be written.
     """
-    _check_exists(path)
-    with translated(f"asking for a replay in {path}"), closing(database.connected(path)) as db:
-        database.check_layout(db, path)
+    with _changed(path, "asking for a replay") as db:
         replays.ask(db, ids)
+
+
+def bar(path: Path, compound: str, before_ms: int) -> int:
+    """Have readings of a compound of before a time taken no more; see `ingest.barred`.
+
+    Returns:
+        What to ask `has_passed` for.
+
+    Raises:
+        SpoolError: there is no spool, or it cannot be written.
+    """
+    with _changed(path, "barring what is deleted") as db:
+        return barred.bar(db, compound, before_ms)
+
+
+def has_passed(path: Path, batch: int) -> bool:
+    """Whether nothing is left to come of what ingest had read before something was barred.
+
+    Raises:
+        SpoolError: there is no spool, or it cannot be read.
+    """
+    if not in_use(path):
+        return True
+    with snapshot(path) as db:
+        return barred.is_past(db, batch)
 
 
 def purge_dead_letters(path: Path, compound: str, before_ms: int) -> int:
@@ -144,9 +167,7 @@ def purge_dead_letters(path: Path, compound: str, before_ms: int) -> int:
     Raises:
         SpoolError: there is no spool, or it cannot be written.
     """
-    _check_exists(path)
-    with translated(f"dropping dead letters of {path}"), closing(database.connected(path)) as db:
-        database.check_layout(db, path)
+    with _changed(path, "dropping dead letters") as db:
         db.execute("PRAGMA secure_delete = ON")
         db.execute("BEGIN IMMEDIATE")
         dropped = db.execute(
@@ -187,6 +208,15 @@ def snapshot(path: Path) -> Iterator[sqlite3.Connection]:
     _check_exists(path)
     with translated(f"reading the spool {path}"), closing(database.read_only(path)) as db:
         db.execute("BEGIN")
+        database.check_layout(db, path)
+        yield db
+
+
+@contextmanager
+def _changed(path: Path, doing: str) -> Iterator[sqlite3.Connection]:
+    """A connection that may write, also while ingest uses the file."""
+    _check_exists(path)
+    with translated(f"{doing} in {path}"), closing(database.connected(path)) as db:
         database.check_layout(db, path)
         yield db
 

@@ -25,7 +25,7 @@ class IngestOptions:
         write_age_s: a spooled reading waits at most this long for others to be written with, in seconds.
         max_future_s: a reading may be this far ahead of the time it is received at, in seconds.
         max_age_days: a reading may be this old when it is received, in days.
-        max_age_days_of: the same for rows of some tables, by measurement, where it is less.
+        max_age_days_of: the same where rows of some tables are kept for less, by measurement; for all of their kind.
         spool_max_bytes: limit of what waits in the spool; at it ingest stops acknowledging.
         min_free_bytes: ingest stops acknowledging too when the disk has less than this left, so that the spool can
             still be trimmed.

@@ -1,5 +1,6 @@
 """Rows: the readings of one table, put in order and ready to be written."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,10 @@ from ingest.sightings import Bools, Ints
 _SEQ_MODULUS = NS_PER_MS
 _ANY = SeriesKey("", "")  # stands for all series where only the columns matter
 
+_NEVER = np.iinfo(np.int64).min
+
+Barred = Mapping[str, int]
+"""By compound, before when its readings were deleted for good, ms since the epoch."""
 Source = Callable[[int, int], Row]
 """Gives the validated object that came as item of a message, both by their places."""
 
@@ -86,9 +91,12 @@ class Rows:
 
     Attributes:
         batch: the columns.
+        barred: by compound, how many readings are left out since they are of a time that was deleted.
     """
 
-    def __init__(self, series: Series, readings: Readings, received_ms: Ints, source: Source) -> None:
+    def __init__(
+        self, series: Series, readings: Readings, received_ms: Ints, source: Source, barred: Barred | None = None
+    ) -> None:
         """Put readings in order; of two with one identity the later one counts.
 
         Args:
@@ -96,6 +104,7 @@ class Rows:
             readings: the readings.
             received_ms: int64, when each message of the run was received, ms since the epoch.
             source: gives the objects they were made of.
+            barred: before when readings of each compound are taken no more, ms since the epoch; None takes all.
         """
         self._readings = readings
         self._received_ms = received_ms
@@ -103,6 +112,10 @@ class Rows:
         self._refused: list[int] = []
         times = readings.ts * NS_PER_MS + np.maximum(readings.seq, 0) % _SEQ_MODULUS
         self._order, numbers, times = _in_order(readings.number, times)
+        self.barred: Counter[str] = Counter()
+        if barred:
+            gone = self._is_barred(series, barred)
+            self._order, numbers, times = self._order[~gone], numbers[~gone], times[~gone]
         first = np.ones(len(numbers), np.bool_)
         first[1:] = numbers[1:] != numbers[:-1]
         self.batch = Batch(
@@ -119,18 +132,35 @@ class Rows:
 
     @property
     def received(self) -> int:
-        """How many readings there were before those of one identity became one."""
-        return len(self._readings)
+        """How many readings there were before those of one identity became one, but for those barred."""
+        return len(self._readings) - self.barred.total()
 
     @property
     def first(self) -> tuple[int, int]:
         """Which message its first reading came in, and at which place there."""
         return int(self._readings.message[0]), int(self._readings.item[0])
 
+    def _is_barred(self, series: Series, barred: Barred) -> Bools:
+        """Which of the readings in order are taken no more; counts them."""
+        order = self._order
+        numbers, of = np.unique(self._readings.number[order], return_inverse=True)
+        compounds = [series.keys[number].compound for number in numbers.tolist()]
+        floors = np.array([barred.get(each, _NEVER) for each in compounds], np.int64)
+        gone: Bools = self._readings.ts[order] < floors[of]
+        for place, count in enumerate(np.bincount(of[gone], minlength=len(compounds)).tolist()):
+            if count:
+                self.barred[compounds[place]] += count
+        return gone
+
     def object(self, row: int) -> Row:
         """The validated object that a row was made of."""
         at = int(self._order[row])
         return self._source(int(self._readings.message[at]), int(self._readings.item[at]))
+
+    @property
+    def first_received_ms(self) -> int:
+        """When the message of its first reading was received, ms since the epoch."""
+        return int(self._received_ms[self._readings.message[0]])
 
     def received_ms(self, row: int) -> int:
         """When the message of a row was received, ms since the epoch."""

@@ -100,6 +100,7 @@ class Ingest:
             max_age_days=options.max_age_days,
             max_age_days_of=options.max_age_days_of,
             streams=book.streams,
+            barred=lambda: self._spool.barred,
         )
         decode = _one_at_a_time(decoder.decode)
         writer = Writer(options, self._spool, decode, self._delivery, self._writing, book=book, note=self._log.note)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
-from ingest import deadletters, gapfile, replays
+from devices.errors import Reason
+from ingest import barred, deadletters, gapfile, replays
 from ingest.closing import now_ms
 from ingest.database import (
     COUNT,
@@ -70,6 +71,7 @@ class Spool:
     Attributes:
         pending: what waits, as of the last change.
         counts: the counters, as of the last change.
+        barred: what was deleted for good, as of the last `read`.
         changed: notified when the first batch of an empty spool comes; guards nothing but the waiting.
     """
 
@@ -96,6 +98,7 @@ class Spool:
                 self._reader = connected(path)
                 prepare(self._db, path)
                 self.pending = pending(self._db)
+                self.barred = barred.read(self._db)
                 self.counts = counted(self._db.execute(COUNTED))
                 self._letter_bytes = deadletters.payload_bytes(self._db)
             except BaseException:
@@ -165,7 +168,10 @@ class Spool:
             SpoolError: the file cannot be read.
         """
         with translated("reading the spool"):
-            return read_batches(self._reader, after_id=after_id, messages=messages, size=size)
+            found = read_batches(self._reader, after_id=after_id, messages=messages, size=size)
+            # Afterwards: what came after it was barred is never read without regard to that.
+            self.barred = barred.read(self._reader)
+            return found
 
     def trim(self, up_to_id: int, outcome: Outcome) -> None:
         """Remove the batches up to one, and count and keep what became of them, all in one transaction.
@@ -178,7 +184,7 @@ class Spool:
             SpoolFullError: the disk is full; nothing was changed.
             SpoolError: it cannot be written; nothing was changed.
         """
-        private = any(each.sha256 is not None for each in outcome.letters)
+        private = any(each.sha256 is not None or each.reason is Reason.DELETED for each in outcome.letters)
         limits = self._limits
         with self._transaction("trimming the spool", wipe=private) as db:
             batches, removed, size, _ = db.execute(f"{PENDING} WHERE id <= ?", (up_to_id,)).fetchone()

@@ -1,7 +1,7 @@
 """Marks of the write log, put together: which cells of which table were written."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -29,6 +29,10 @@ class Marks:
     def of(self, kind: str) -> Mapping[str, Codes]:
         """The cells of a kind's tables."""
         return self.cells.get(kind, self._none)
+
+    def within(self, first: int) -> "Marks":
+        """The same, where nothing is known of what lies before a quarter."""
+        return self if self.everything is None else replace(self, everything=max(self.everything, first))
 
     def first(self, kind: str) -> int | None:
         """The first quarter that was written of a kind; None where nothing was."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import structlog
@@ -53,10 +53,12 @@ class WorkerOptions:
 
     Attributes:
         raw_days: how far back there are raw readings, in days.
+        raw_days_of: the same for kinds of which there are fewer, by name.
         pause_s: how long it waits between two looks at the log, in seconds.
     """
 
     raw_days: int = 90
+    raw_days_of: Mapping[str, int] = field(default_factory=dict)
     pause_s: float = _PAUSE_S
 
 
@@ -181,7 +183,7 @@ class Worker:
         first, last = state.begin_ns // QUARTER_NS, state.closed_ns // QUARTER_NS
         whole = Whole(state.begin_ns, state.closed_ns)
         if state.partials_of != now.partials_of:
-            raw = max(first, (self._clock() - self._options.raw_days * _DAY_NS) // QUARTER_NS + 1)
+            raw = max(first, self._raw_from(kind))
             log.info("the declaration has changed; its rollups are made anew", kind=kind.name)
             self._partials(roller, cells.every(len(roller.devices), raw, last), whole, "renewed")
         log.info("declaration or inventory have changed; the figures are made anew", kind=kind.name)
@@ -190,6 +192,8 @@ class Worker:
 
     def _kind(self, roller: Roller, state: State | None, marks: Marks, newest: Mapping[str, int]) -> None:
         kind = roller.kind
+        # What there are no readings of any more stays as it was rolled up.
+        marks = marks.within(self._raw_from(kind))
         mine = marks.of(kind.name)
         first = marks.first(kind.name)
         if state is None:
@@ -211,12 +215,18 @@ class Worker:
         late = {name: codes[apart(codes).quarter < closed + hold] for name, codes in marks.items()}
         codes = cells.clipped(reach(kind, roller.devices, self._raw, late, closed), begin, closed)
         if everything is not None:
-            codes = np.union1d(codes, cells.every(len(roller.devices), max(everything, begin), closed))
+            first = min(max(everything, begin), closed)
+            codes = np.union1d(codes, cells.every(len(roller.devices), first, closed))
         if len(codes):
             self._metrics.touched(kind.name, sum(int((apart(each).quarter < closed).sum()) for each in late.values()))
             self._partials(roller, codes, whole, "late")
             self._finish(roller, codes, whole)
         return state
+
+    def _raw_from(self, kind: Kind) -> int:
+        """The first quarter of which all raw readings are there."""
+        days = self._options.raw_days_of.get(kind.name, self._options.raw_days)
+        return (self._clock() - days * _DAY_NS) // QUARTER_NS + 1
 
     def _backwards(self, roller: Roller, state: State, first: int) -> State:
         """Roll up what lies before all that is rolled up, the latest first, so that it stays in one piece."""

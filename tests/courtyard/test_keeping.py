@@ -2,8 +2,9 @@
 
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from alarms.alarm import Open
 from alarms.alarm import Wanted as Alarms
 from alarms.book import Book
 from alarms.standing import Change, Subject, What
-from courtyard import backup, deletions, keeping, wiring
+from courtyard import backup, deletions, keeping, rollups, wiring
 from courtyard.archive import ArchiveError, packed, unpacked
 from courtyard.settings import Settings, load
 from devices.alarms import Severity
@@ -27,14 +28,20 @@ from devices.registry import Registry
 from ingest.deadletters import Wanted, refused
 from ingest.frame import Messages
 from ingest.inspection import find_dead_letters
+from ingest.ledger import Account, per_reason
 from ingest.outcome import Outcome
+from ingest.service import Ingest
 from ingest.spool import Spool
+from mqtt.options import BrokerOptions
 from rollups.grains import Grain
-from rollups.tables import figures_table
+from rollups.tables import figures_table, partials_table, scopes_of
+from rollups.writelog import WriteLog
+from store.protocol import Query
 from tests.api.world import NOW_NS, batches, inventory_of
-from tests.ingest.conftest import LIMITS
+from tests.ingest.conftest import LIMITS, until
 from tests.pipeline.programs import environment as clean
 from tests.pipeline.programs import finish
+from tests.services import free_port
 from tests.services.influx import Influxd
 
 HALF_NS = NOW_NS - 12 * 3600 * 10**9
@@ -121,8 +128,29 @@ def fill(settings: Settings, inventory: Inventory, registry: Registry) -> None:
     ]  # fmt: skip
     spool.append(Messages(["t"], [b"done"]), 1)
     spool.trim(1, Outcome({}, letters))
-    spool.append(Messages(["compounds/a/gate/b/event"], [b"waits"]), 2)
+    waiting = [
+        (
+            f"compounds/{name}/gate/{name}-gate-01/telemetry",
+            b'{"ts":%d,"seq":1,"door":"open","tamper":false,"uptime_s":1}' % ts,
+        )
+        for name in (GONE, STAYS)
+        for ts in ((HALF_NS - 10**9) // 10**6, (HALF_NS + 10**9) // 10**6)
+    ]
+    spool.append(Messages(*map(list, zip(*waiting, strict=True))), NOW_NS // 10**6)  # type: ignore[arg-type]
     spool.close()
+
+
+def drain(settings: Settings, inventory: Inventory, registry: Registry) -> Mapping[Account, int]:
+    """Have ingest write what waits in the spool; its counters."""
+    store = wiring.open_store(settings, registry)
+    broker = BrokerOptions(port=free_port(), timeout_s=1.0)  # nobody is there
+    options = replace(wiring.ingest_options(settings), dead_letters_days=36_500)
+    ingest = Ingest(options, broker, inventory, registry, store)
+    ingest.start()
+    until(lambda: ingest.health().pending_messages == 0)
+    ingest.stop()
+    store.close()
+    return ingest.health().counts
 
 
 def counts(settings: Settings) -> dict[str, dict[str, int]]:
@@ -137,9 +165,9 @@ def rows(settings: Settings) -> list[tuple[object, ...]]:
     return [(batch.table.measurement, *content(batch)) for batch in batches]
 
 
-def content(batch: Batch) -> tuple[object, ...]:
+def content(batch: Batch) -> tuple[list[SeriesKey], list[int], dict[str, object]]:
     """What a batch says, however its labels are numbered; numbers by their bits."""
-    columns = {
+    columns: dict[str, object] = {
         name: column.decoded() if isinstance(column, Coded) else column.tobytes()
         for name, column in batch.columns.items()
     }
@@ -186,7 +214,7 @@ def test_backup_wipe_restore(settings: Settings, tmp_path: Path) -> None:
         assert len(Book(database).find(all_alarms(), limit=10)[1]) == 4
     assert len(find_dead_letters(settings.data_dir / "spool.sqlite", Wanted(), limit=10)) == 4
     spool = Spool(settings.data_dir / "spool.sqlite", LIMITS)
-    assert spool.pending.messages == 1
+    assert spool.pending.messages == 4
     spool.close()
 
 
@@ -199,7 +227,7 @@ def environment(settings: Settings) -> dict[str, str]:
     return clean(**{name: value for name in named if (value := getattr(settings, name)) is not None})
 
 
-def test_what_is_purged_stays_gone_whatever_is_restored(settings: Settings, tmp_path: Path) -> None:
+def test_what_is_purged_stays_gone_whatever_is_restored(settings: Settings, registry: Registry, tmp_path: Path) -> None:
     old = tmp_path / "elsewhere" / "old.zip"
     backup.backup(settings, old, silent)
     total, kept = of(settings, GONE, HALF_NS), of(settings, STAYS, HALF_NS)
@@ -230,18 +258,64 @@ def test_what_is_purged_stays_gone_whatever_is_restored(settings: Settings, tmp_
     backup.restore(settings, old, silent)
     check_gone(settings, kept, later)
 
+    # Nor does what waited in the spool while all of this went on.
+    counts = drain(settings, inventory_of(registry), registry)
+    assert per_reason(counts)[Reason.DELETED] == 1
+    check_gone(settings, kept + 1, later + 1, barred=1)
 
-def check_gone(settings: Settings, kept: int, later: int) -> None:
+
+def check_gone(settings: Settings, kept: int, later: int, *, barred: int = 0) -> None:
     assert of(settings, GONE, HALF_NS) == 0
     assert of(settings, STAYS, HALF_NS) == kept
     assert of(settings, GONE, 2**62) == later
     letters = find_dead_letters(settings.data_dir / "spool.sqlite", Wanted(), limit=10)
-    assert sorted(each.compound for each in letters) == [GONE, STAYS, STAYS]
+    assert sorted(each.compound for each in letters) == [GONE] * (1 + barred) + [STAYS, STAYS]
     with closing(wiring.open_records(settings)) as database:
         found = Book(database).find(all_alarms(), limit=10)[1]
     assert sorted((each.compound, each.rule) for each in found) == [
         (GONE, "forced"), (STAYS, "forced"), (STAYS, "held"),
     ]  # fmt: skip
+
+
+def test_rollups_catch_up_with_what_was_restored(tmp_path: Path, registry: Registry) -> None:
+    file = tmp_path / "inventory.yaml"
+    file.write_text(text_of(registry))
+    taken = list(batches(inventory_of(registry), registry))
+    late = [batch.take(np.arange(len(batch)) % 7 == 0) for batch in taken]
+    early = [batch.take(np.arange(len(batch)) % 7 != 0) for batch in taken]
+    whole, saved = (load(None, data_dir=tmp_path / name, inventory=file) for name in ("whole", "saved"))
+    write(whole, taken)
+    rollups.run(whole, lambda worker: worker.catch_up())
+    write(saved, early)
+    rollups.run(saved, lambda worker: worker.catch_up())
+    write(saved, late)  # noted, but not rolled up when it is saved
+    assert partials(saved, registry) != partials(whole, registry)
+    backup.backup(saved, tmp_path / "saved.zip", silent)
+    wipe(saved)
+    backup.restore(saved, tmp_path / "saved.zip", silent)
+    rollups.run(saved, lambda worker: worker.catch_up())
+    assert partials(saved, registry) == partials(whole, registry)
+
+
+def write(settings: Settings, batches: Sequence[Batch]) -> None:
+    """What ingest does with rows."""
+    with keeping.opened(settings) as (readings, _):
+        readings.store.write(batches)
+    with closing(WriteLog(settings.data_dir / "spool.writelog")) as log:
+        log.note(batches)
+
+
+def partials(settings: Settings, registry: Registry) -> dict[str, tuple[list[SeriesKey], list[int], dict[str, object]]]:
+    tables = [
+        partials_table(kind, scope, grain) for kind in registry.values() for scope in scopes_of(kind) for grain in Grain
+    ]
+    with keeping.opened(settings) as (_, rolled):
+        found = {
+            table.measurement: content(rolled.store.read(Query(table=table, start_ns=0, stop_ns=2**62)))
+            for table in tables
+        }
+    assert sum(len(times) for _, times, _ in found.values()) > 1000
+    return found
 
 
 def test_a_damaged_backup_touches_nothing(settings: Settings, tmp_path: Path) -> None:

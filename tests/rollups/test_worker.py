@@ -26,8 +26,10 @@ from rollups.pieces import Piece
 from rollups.reader import Question
 from rollups.state import read_state
 from rollups.tables import ALL, partials_table
+from rollups.worker import WorkerOptions
 from store.protocol import Query
 from tests.aggregate.rows import read
+from tests.api.memory_store import MemoryStore
 from tests.rollups.world import DAY_NS, KINDS, START_NS, STOP_NS, TZ, Rolled, arrivals, once, rows_of, small
 
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
@@ -187,6 +189,26 @@ def test_everything_may_be_asked_for_anew(tmp_path: Path) -> None:
     rolled.rolled.write([replace(broken, columns={name: np.zeros(len(broken)) for name in broken.columns})])
     rolled.log.ask_everything(START_NS // QUARTER_NS)
     rolled.worker.catch_up()
+    check(rolled, tables)
+
+
+@every_kind
+@pytest.mark.parametrize("renewed", [False, True])
+def test_what_there_are_no_readings_of_any_more_stays(kind: Kind, tmp_path: Path, *, renewed: bool) -> None:
+    rolled, tables = filled(kind, tmp_path)
+    rolled.raw = MemoryStore()
+    rolled.raw.write([batch.take(batch.time >= STOP_NS - 2 * DAY_NS) for batch in tables.values()])
+    rolled.options = WorkerOptions(raw_days=36_500, raw_days_of={kind.name: 2})  # a day before the clock's
+    rolled.restart()
+    if renewed:
+        state = read_state(rolled.rolled, kind)
+        assert state is not None
+        rolled.worker._keep(kind, replace(state, partials_of="another declaration's"))
+        rolled.restart()
+    rolled.log.ask_everything(0)
+    rolled.worker.catch_up()
+    assert rolled.counted("cells_total", why="late") > 0
+    rolled.raw.write(list(tables.values()))  # for those questions that reach into a quarter
     check(rolled, tables)
 
 

@@ -140,13 +140,14 @@ class Rolled:
         self.rolled = Fragile()
         self.log = WriteLog(folder / "log.writelog")
         self.metrics = CollectorRegistry()
+        self.options = WorkerOptions(raw_days=36_500)
         self.restart()
 
     def restart(self) -> None:
         """A worker that knows nothing of what was before."""
         registry = self.metrics = CollectorRegistry()
         self.worker = Worker(
-            WorkerOptions(raw_days=36_500),
+            self.options,
             {self.kind.name: self.kind},
             self.inventory,
             self.raw,
