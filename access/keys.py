@@ -2,7 +2,7 @@
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,10 @@ class Keys:
         self._database = database
         self._kept: Kept[Mapping[str, tuple[str, Key]]] = Kept(self._read)
 
-    def create(self, name: str, grant: Grant, *, by: str, now_ns: int, expires_ns: int | None = None) -> NewKey:
+    def create(  # noqa: PLR0913  (what is known of a key)
+        self, name: str, grant: Grant, *, by: str, now_ns: int, expires_ns: int | None = None,
+        first: Callable[[Key], None] = lambda _: None,
+    ) -> NewKey:  # fmt: skip
         """Make a key.
 
         Args:
@@ -72,6 +75,7 @@ class Keys:
             by: who makes it.
             now_ns: the present.
             expires_ns: when it expires; None for never.
+            first: is called when it is sure that it can be made, and before it is; what it raises prevents it.
 
         Returns:
             The key, to be shown once.
@@ -86,6 +90,11 @@ class Keys:
         if expires_ns is not None and expires_ns <= now_ns:
             raise GrantError("the key would be expired already; give a later time")
         made = tokens.make()
+        key = Key(
+            id=made.id, name=name, grant=grant, created_ns=now_ns, created_by=by, expires_ns=expires_ns,
+            revoked_ns=None,
+        )  # fmt: skip
+        first(key)
         with self._database.begin() as connection:
             connection.execute(
                 insert(KEYS).values(
@@ -94,10 +103,6 @@ class Keys:
                 )
             )  # fmt: skip
         self._kept.forget()
-        key = Key(
-            id=made.id, name=name, grant=grant, created_ns=now_ns, created_by=by, expires_ns=expires_ns,
-            revoked_ns=None,
-        )  # fmt: skip
         return NewKey(key=key, text=made.text)
 
     def list(self) -> list[Key]:

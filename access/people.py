@@ -1,7 +1,7 @@
 """People who sign in to the pages: with a password of their own (argon2id), or by an identity provider."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,7 @@ class People:
 
     def add(  # noqa: PLR0913  (what is known of a person)
         self, login: str, name: str, grant: Grant, *, now_ns: int, password: str | None = None,
-        subject: str | None = None,
+        subject: str | None = None, first: Callable[[], None] = lambda: None,
     ) -> Person:  # fmt: skip
         """Add somebody.
 
@@ -74,6 +74,7 @@ class People:
             now_ns: the present.
             password: theirs; None where they come by the identity provider.
             subject: who they are to the identity provider.
+            first: is called when it is sure that they can be added, and before they are; what it raises prevents it.
 
         Raises:
             GrantError: the login is taken or none, the name is none, or the password too short.
@@ -89,6 +90,7 @@ class People:
             "login": login, "name": name, "subject": subject, "created_ns": now_ns,
             "password": None if password is None else hashed(password), **grant_columns(grant),
         }  # fmt: skip
+        first()
         with self._database.begin() as connection:
             connection.execute(insert(PEOPLE).values(**values))
         self._kept.forget()
@@ -105,10 +107,18 @@ class People:
             raise UnknownPersonError(f"there is nobody called {login[:64]!r}; `courtyard people list` names them")
         return found[1]
 
-    def set_password(self, login: str, password: str) -> None:
-        """Give somebody another password; raises `UnknownPersonError`, `GrantError` and `RecordsError`."""
+    def set_password(self, login: str, password: str, *, first: Callable[[], None] = lambda: None) -> None:
+        """Give somebody another password; raises `UnknownPersonError`, `GrantError` and `RecordsError`.
+
+        Args:
+            login: whose.
+            password: the new one.
+            first: as for `add`.
+        """
         self.get(login)
-        self._update(login, password=hashed(password))
+        new = hashed(password)
+        first()
+        self._update(login, password=new)
 
     def disable(self, login: str, *, now_ns: int) -> None:
         """Let somebody in no more; raises `UnknownPersonError` and `RecordsError`."""

@@ -120,8 +120,11 @@ def keys_router(doors: Doors, guard: Guard) -> APIRouter:
                 "you cannot give away more than you have; ask for fewer scopes or compounds", code="grant"
             )
         expires_ns = None if wanted.days is None else now_ns + wanted.days * NS_PER_DAY
-        made = _keys(doors).create(wanted.name, grant, by=caller.id, now_ns=now_ns, expires_ns=expires_ns)
-        context.record("key.create", made.key.id, name=made.key.name, scopes=sorted(grant.scopes))
+
+        def record(key: Key) -> None:
+            context.record("key.create", key.id, name=key.name, scopes=sorted(grant.scopes))
+
+        made = _keys(doors).create(wanted.name, grant, by=caller.id, now_ns=now_ns, expires_ns=expires_ns, first=record)
         return _json(NewKeyModel(**dict(_model(made.key)), key=made.text), 201)
 
     @router.delete("/v1/keys/{key}", response_model=KeyModel)

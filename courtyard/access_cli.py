@@ -4,8 +4,6 @@ import json
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,13 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from courtyard import wiring
+from courtyard.desk import desk, moment
 from courtyard.reporting import reported
 from courtyard.settings import load
 from devices.errors import SettingsError
 
 if TYPE_CHECKING:
     from access.callers import Grant
-    from courtyard.desk import Desk
+    from access.keys import Key
 
 keys_app = typer.Typer(help="API keys: make, list and revoke them.", no_args_is_help=True)
 people_app = typer.Typer(help="People who sign in to the pages.", no_args_is_help=True)
@@ -41,12 +40,15 @@ def create_key(
     days: Annotated[int | None, typer.Option(min=1, help="Expires after so many days. Default: never.")] = None,
 ) -> int:
     """Make an API key and show it, this once."""
-    with _desk() as opened:
+    with desk() as opened:
         now_ns = time.time_ns()
         expires_ns = None if days is None else now_ns + days * _NS_PER_DAY
         grant = _grant(scope or ["read"], compound)
-        made = opened.keys.create(name, grant, by="command", now_ns=now_ns, expires_ns=expires_ns)
-        opened.record("key.create", made.key.id, name=name, scopes=sorted(grant.scopes))
+
+        def record(key: "Key") -> None:
+            opened.record("key.create", key.id, name=key.name, scopes=sorted(grant.scopes))
+
+        made = opened.keys.create(name, grant, by="command", now_ns=now_ns, expires_ns=expires_ns, first=record)
     Console(stderr=True).print("The key, shown this once; only its digest is kept:")
     typer.echo(made.text)
     return 0
@@ -57,10 +59,10 @@ def create_key(
 def list_keys() -> int:
     """Show all keys; not the keys themselves."""
     table = Table("id", "name", "scopes", "compounds", "made", "by", "state", box=None)
-    with _desk() as opened:
+    with desk() as opened:
         for key in opened.keys.list():
             table.add_row(
-                *map(Text, (key.id, key.name, *_said(key.grant), _time(key.created_ns), key.created_by)),
+                *map(Text, (key.id, key.name, *_said(key.grant), moment(key.created_ns), key.created_by)),
                 _state(key.revoked_ns, key.expires_ns),
             )
     Console().print(table)
@@ -71,7 +73,7 @@ def list_keys() -> int:
 @reported
 def revoke_key(number: Annotated[str, typer.Argument(help="Its id, as `list` shows it.")]) -> int:
     """Refuse a key from now on; whoever runs refuses it within a second."""
-    with _desk() as opened:
+    with desk() as opened:
         key = opened.keys.get(number)
         opened.record("key.revoke", key.id, name=key.name)
         opened.keys.revoke(key.id, now_ns=time.time_ns())
@@ -91,11 +93,15 @@ def add_person(
     ] = None,
 ) -> int:
     """Let somebody sign in to the pages. The password is asked for, or read from standard input."""
-    with _desk() as opened:
+    with desk() as opened:
         grant = _grant(scope or ["read", "acknowledge"], compound)
         password = None if subject is not None else _password()
-        opened.people.add(login, name, grant, now_ns=time.time_ns(), password=password, subject=subject)
-        opened.record("person.add", login, scopes=sorted(grant.scopes))
+
+        def record() -> None:
+            opened.record("person.add", login, scopes=sorted(grant.scopes))
+
+        now_ns = time.time_ns()
+        opened.people.add(login, name, grant, now_ns=now_ns, password=password, subject=subject, first=record)
     typer.echo(f"{name} may sign in as {login}")
     return 0
 
@@ -105,11 +111,11 @@ def add_person(
 def list_people() -> int:
     """Show who may sign in."""
     table = Table("login", "name", "scopes", "compounds", "since", "comes by", "state", box=None)
-    with _desk() as opened:
+    with desk() as opened:
         for each in opened.people.list():
             by = "password" if each.subject is None else "identity provider"
             table.add_row(
-                *map(Text, (each.login, each.name, *_said(each.grant), _time(each.created_ns), by)),
+                *map(Text, (each.login, each.name, *_said(each.grant), moment(each.created_ns), by)),
                 _state(each.disabled_ns, None),
             )
     Console().print(table)
@@ -120,11 +126,10 @@ def list_people() -> int:
 @reported
 def set_password(login: Annotated[str, typer.Argument(help="Whose.")]) -> int:
     """Give somebody another password, and sign them out everywhere."""
-    with _desk() as opened:
+    with desk() as opened:
         person = opened.people.get(login)
-        opened.people.set_password(login, _password())
+        opened.people.set_password(login, _password(), first=lambda: opened.record("person.password", login))
         opened.sessions.end_all(person.caller.id)
-        opened.record("person.password", login)
     typer.echo(f"{login} has another password, and is signed out everywhere")
     return 0
 
@@ -133,11 +138,11 @@ def set_password(login: Annotated[str, typer.Argument(help="Whose.")]) -> int:
 @reported
 def disable_person(login: Annotated[str, typer.Argument(help="Who.")]) -> int:
     """Let somebody in no more, and sign them out everywhere."""
-    with _desk() as opened:
+    with desk() as opened:
         person = opened.people.get(login)
+        opened.record("person.disable", login)
         opened.people.disable(login, now_ns=time.time_ns())
         opened.sessions.end_all(person.caller.id)
-        opened.record("person.disable", login)
     typer.echo(f"{login} is let in no more")
     return 0
 
@@ -151,10 +156,10 @@ def list_audit(
 ) -> int:
     """Show the newest lines, the latest first."""
     table = Table("", "when", "who", "what", "about", "more", box=None)
-    with _desk() as opened:
+    with desk() as opened:
         for each in opened.audit.newest(limit):
             more = json.dumps(each.detail, ensure_ascii=False)
-            cells = (str(each.id), _time(each.at_ns), each.who, each.what, each.about, more)
+            cells = (str(each.id), moment(each.at_ns), each.who, each.what, each.about, more)
             if as_json:
                 names = ("id", "at_ns", "who", "what", "about", "detail", "previous", "hash")
                 typer.echo(json.dumps({name: getattr(each, name) for name in names}, ensure_ascii=False))
@@ -171,7 +176,7 @@ def verify_audit(
     head: Annotated[str | None, typer.Option(help="A hash noted down earlier: it must still stand in the log.")] = None,
 ) -> int:
     """Check that no line was edited, added or taken out. Exit status 1 where one was."""
-    with _desk() as opened, Progress(console=Console(stderr=True), transient=True) as progress:
+    with desk() as opened, Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("checking", total=None)
         verdict = opened.audit.verify(lambda done: progress.update(task, completed=done))
         known = head is None or opened.audit.has(head)
@@ -183,12 +188,6 @@ def verify_audit(
         return 1
     typer.echo(f"{verdict.lines} lines hold; note down the newest hash: {verdict.head}")
     return 0
-
-
-def _desk() -> AbstractContextManager["Desk"]:
-    from courtyard.desk import desk  # noqa: PLC0415  (what ingest does without)
-
-    return desk()
 
 
 def _grant(scopes: Iterable[str], compounds: Iterable[str] | None) -> "Grant":
@@ -216,11 +215,7 @@ def _said(grant: "Grant") -> tuple[str, str]:
 
 def _state(ended_ns: int | None, expires_ns: int | None) -> Text:
     if ended_ns is not None:
-        return Text(f"refused since {_time(ended_ns)}", "red")
+        return Text(f"refused since {moment(ended_ns)}", "red")
     if expires_ns is not None and expires_ns <= time.time_ns():
-        return Text(f"expired {_time(expires_ns)}", "red")
-    return Text("good" if expires_ns is None else f"good until {_time(expires_ns)}", "green")
-
-
-def _time(time_ns: int) -> str:
-    return datetime.fromtimestamp(time_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        return Text(f"expired {moment(expires_ns)}", "red")
+    return Text("good" if expires_ns is None else f"good until {moment(expires_ns)}", "green")

@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from access.audit import Audit
-from access.keys import Keys
-from access.people import People
-from access.sessions import Sessions
 from courtyard import logs, wiring
 from courtyard.settings import Settings, load
-from records.database import Database
+
+if TYPE_CHECKING:
+    from access.audit import Audit
+    from access.keys import Keys
+    from access.people import People
+    from access.sessions import Sessions
+    from records.database import Database
 
 OPERATOR = "command"
 """Who does what is done at the command line, in the audit log: it has the rights of who may read the records' file."""
@@ -30,11 +34,11 @@ class Desk:
     """
 
     settings: Settings
-    database: Database
-    keys: Keys
-    people: People
-    sessions: Sessions
-    audit: Audit
+    database: "Database"
+    keys: "Keys"
+    people: "People"
+    sessions: "Sessions"
+    audit: "Audit"
 
     def record(self, what: str, about: str = "", **detail: object) -> None:
         """Write down what the operator does; raises `RecordsError`."""
@@ -44,8 +48,19 @@ class Desk:
 @contextmanager
 def desk() -> Iterator[Desk]:
     """Open the records; raises `SettingsError` and `RecordsError`."""
+    # Here: the command line names these commands, and ingest, which is one of its commands, does without all of this.
+    from access.audit import Audit  # noqa: PLC0415
+    from access.keys import Keys  # noqa: PLC0415
+    from access.people import People  # noqa: PLC0415
+    from access.sessions import Sessions  # noqa: PLC0415
+
     settings = load()
     logs.configure("console", "error")
     with closing(wiring.open_records(settings)) as database:
         keys, people = Keys(database), People(database)
         yield Desk(settings, database, keys, people, Sessions(database, keys, people), Audit(database))
+
+
+def moment(time_ns: int) -> str:
+    """A time as these commands show it."""
+    return datetime.fromtimestamp(time_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

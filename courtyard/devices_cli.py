@@ -5,8 +5,6 @@ import io
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from courtyard import wiring
+from courtyard.desk import Desk, desk, moment
 from courtyard.reporting import reported
 from devices.errors import SettingsError
 from devices.inventory import Inventory
@@ -24,7 +23,6 @@ from devices.inventory import Inventory
 if TYPE_CHECKING:
     from access.broker_files import User
     from access.enrolment import Enrolled
-    from courtyard.desk import Desk
 
 devices_app = typer.Typer(help="Who may publish: enrol devices and gateways, and revoke them.", no_args_is_help=True)
 
@@ -47,27 +45,27 @@ def enroll(  # noqa: PLR0913  (one parameter for each option)
     certificate: Annotated[bool, typer.Option(help="Certificates in place of passwords; needs --out.")] = False,
 ) -> int:
     """Give devices a secret of their own, shown this once. Whoever had one has a new one."""
-    with _desk() as desk:
+    with desk() as opened:
         from access.authority import Authority  # noqa: PLC0415  (what ingest does without)
         from access.enrolment import Enrolment  # noqa: PLC0415  (what ingest does without)
 
-        inventory = wiring.load_inventory(desk.settings.inventory, wiring.kinds())
+        inventory = wiring.load_inventory(opened.settings.inventory, wiring.kinds())
         users = _users(inventory, device or [], compound or [], gateway or [], everything=everything)
         if certificate and out is None:
             raise SettingsError("say where the certificates go: --out FOLDER")
         if out is not None and out.exists() and not out.is_dir():
             raise SettingsError(f"{out} exists; it is left as it is. Name another file")
-        authority = Authority.opened(wiring.authority_dir(desk.settings)) if certificate else None
+        authority = Authority.opened(wiring.authority_dir(opened.settings)) if certificate else None
+        how = "certificate" if certificate else "password"
         given: list[Enrolled] = []
         with Progress(console=Console(stderr=True), transient=True) as progress:
             for begin in progress.track(range(0, len(users), _PIECE), description="enrolling"):
                 piece = users[begin : begin + _PIECE]
-                given += Enrolment(desk.database).enroll(piece, now_ns=time.time_ns(), authority=authority)
-        how = "certificate" if certificate else "password"
-        for begin in range(0, len(given), _PIECE):
-            names = [each.name for each in given[begin : begin + _PIECE]]
-            desk.record("device.enroll", names[0] if len(names) == 1 else f"{len(names)} at once", by=how, names=names)
-        publish(desk)
+                names = [each.name for each in piece]
+                about = names[0] if len(names) == 1 else f"{len(names)} at once"
+                opened.record("device.enroll", about, by=how, names=names)
+                given += Enrolment(opened.database).enroll(piece, now_ns=time.time_ns(), authority=authority)
+        publish(opened)
         _hand_out(given, out)
     typer.echo(f"{len(given)} enrolled; the broker takes them within two seconds", err=True)
     return 0
@@ -77,13 +75,13 @@ def enroll(  # noqa: PLR0913  (one parameter for each option)
 @reported
 def revoke(names: Annotated[list[str], typer.Argument(help="Ids of devices, or of gateways' compounds.")]) -> int:
     """Refuse devices or gateways from now on; those that are connected are thrown off."""
-    with _desk() as desk:
+    with desk() as opened:
         from access.enrolment import Enrolment  # noqa: PLC0415  (what ingest does without)
 
         for name in names:
-            desk.record("device.revoke", name)
-        done = Enrolment(desk.database).revoke(names, now_ns=time.time_ns())
-        publish(desk)
+            opened.record("device.revoke", name)
+        done = Enrolment(opened.database).revoke(names, now_ns=time.time_ns())
+        publish(opened)
     for name in names:
         typer.echo(f"{name} is refused from now on" if name in done else f"{name} was not enrolled, or refused before")
     return 0 if set(done) == set(names) else 1
@@ -98,22 +96,24 @@ def list_devices(
 ) -> int:
     """Show who is enrolled."""
     table = Table("name", "is", "publishes", "shows", "since", "state", box=None)
-    with _desk() as desk:
+    with desk() as opened:
         from access.enrolment import Enrolment  # noqa: PLC0415  (what ingest does without)
 
-        found = [each for each in Enrolment(desk.database).all() if compound in {None, each.user.compound}]
+        found = [each for each in Enrolment(opened.database).all() if compound in {None, each.user.compound}]
         if missing:
-            inventory = wiring.load_inventory(desk.settings.inventory, wiring.kinds())
+            inventory = wiring.load_inventory(opened.settings.inventory, wiring.kinds())
             there = {each.user.name for each in found if each.revoked_ns is None}
             for each in inventory.devices.values():
                 if each.id not in there and compound in {None, each.compound}:
                     typer.echo(each.id)
             return 0
         for row in found:
-            shows = "password" if row.serial is None else f"certificate until {_time(row.expires_ns or 0)}"
-            state = Text("good", "green") if row.revoked_ns is None else Text(f"refused {_time(row.revoked_ns)}", "red")
+            shows = "password" if row.serial is None else f"certificate until {moment(row.expires_ns or 0)}"
+            state = (
+                Text("good", "green") if row.revoked_ns is None else Text(f"refused {moment(row.revoked_ns)}", "red")
+            )
             user = row.user
-            table.add_row(*map(Text, (user.name, user.role, user.topic, shows, _time(row.created_ns))), state)
+            table.add_row(*map(Text, (user.name, user.role, user.topic, shows, moment(row.created_ns))), state)
     Console().print(table)
     return 0
 
@@ -129,11 +129,11 @@ def certificates(
     days_left: Annotated[int, typer.Option(min=0, help="Make anew what ends within so many days.")] = 30,
 ) -> int:
     """Make the installation's authority, certificates of its servers, and the broker's first list; safe to repeat."""
-    with _desk() as desk:
+    with desk() as opened:
         from access.authority import Authority, write_private  # noqa: PLC0415  (what ingest does without)
         from courtyard.server_certificates import renewed  # noqa: PLC0415  (what ingest does without)
 
-        authority = Authority.opened(wiring.authority_dir(desk.settings))
+        authority = Authority.opened(wiring.authority_dir(opened.settings))
         for each in server or []:
             name, found, hosts = each.partition("=")
             if not found or not hosts or not name.isidentifier():
@@ -144,9 +144,9 @@ def certificates(
             made = renewed(authority, folder / name, named, days_left=days_left)
             typer.echo(f"{folder / name}: {'made' if made else 'still good'}")
             if made:
-                desk.record("certificate.server", name, hosts=hosts)
+                opened.record("certificate.server", name, hosts=hosts)
         write_private(folder / "trust" / "ca.crt", authority.certificate, mode=0o644)
-        publish(desk)
+        publish(opened)
     return 0
 
 
@@ -188,22 +188,12 @@ def _hand_out(given: Sequence["Enrolled"], out: Path | None) -> None:
         write_private(out, text.getvalue().encode())
 
 
-def publish(desk: "Desk") -> None:
+def publish(opened: Desk) -> None:
     """Tell the broker who is enrolled; raises `AuthorityError` and `RecordsError`."""
     from access.authority import Authority  # noqa: PLC0415  (what ingest does without)
     from access.enrolment import Enrolment  # noqa: PLC0415  (what ingest does without)
     from courtyard.broker_folder import write_broker_folder  # noqa: PLC0415  (what ingest does without)
 
-    authority = Authority.opened(wiring.authority_dir(desk.settings))
-    folder = wiring.broker_dir(desk.settings)
-    write_broker_folder(folder, Enrolment(desk.database), authority, now_ns=time.time_ns())
-
-
-def _desk() -> AbstractContextManager["Desk"]:
-    from courtyard.desk import desk  # noqa: PLC0415  (what ingest does without)
-
-    return desk()
-
-
-def _time(time_ns: int) -> str:
-    return datetime.fromtimestamp(time_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    authority = Authority.opened(wiring.authority_dir(opened.settings))
+    folder = wiring.broker_dir(opened.settings)
+    write_broker_folder(folder, Enrolment(opened.database), authority, now_ns=time.time_ns())

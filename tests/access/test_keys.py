@@ -13,6 +13,7 @@ from api.app import create_app
 from api.options import ApiOptions
 from devices.registry import Registry
 from records.database import Database
+from records.errors import RecordsError
 from records.schema import KEYS
 from tests.access.conftest import KEY, Clock
 from tests.api.client import Client
@@ -38,6 +39,21 @@ def test_a_key_is_kept_as_a_digest(database: Database) -> None:
     caller = keys.recognise(new.text, now_ns=NOW_NS)
     assert caller is not None
     assert (caller.name, caller.grant) == ("wall", READS)
+
+
+def test_no_key_is_made_that_cannot_be_written_down(
+    app: FastAPI, doors: Doors, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert doors.audit is not None
+
+    def fails(*_: object, **__: object) -> None:
+        raise RecordsError("the audit log cannot be written")
+
+    monkeypatch.setattr(doors.audit, "write", fails)
+    with Client(app) as client:
+        assert client.request("POST", "/v1/keys", json={"name": "wall"}).status_code == 503
+    with database.begin() as connection:
+        assert connection.execute(select(KEYS)).all() == []
 
 
 def test_one_revoked_by_another_process_is_refused_within_a_second(database: Database) -> None:

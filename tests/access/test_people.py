@@ -7,6 +7,7 @@ from access.errors import GrantError, ThrottledError, UnknownPersonError
 from access.people import People
 from access.sessions import DAYS
 from records.database import Database
+from records.errors import RecordsError
 from records.schema import PEOPLE, SESSIONS
 from tests.access.conftest import KEY, Clock
 from tests.api.world import NOW_NS
@@ -39,6 +40,27 @@ def test_a_password_is_kept_as_argon2id(people: People, database: Database) -> N
 def test_who_cannot_be_added(people: People, login: str, name: str, password: str | None) -> None:
     with pytest.raises(GrantError):
         people.add(login, name, GRANT, now_ns=NOW_NS, password=password)
+
+
+def test_nothing_is_done_that_cannot_be_written_down(people: People) -> None:
+    called = []
+
+    def first() -> None:
+        called.append(1)
+        raise RecordsError("the audit log cannot be written")
+
+    with pytest.raises(RecordsError):
+        people.add("li", "李强", GRANT, now_ns=NOW_NS, password=PASSWORD, first=first)
+    assert [each.login for each in people.list()] == ["wang"]
+    with pytest.raises(RecordsError):
+        people.set_password("wang", "another long password", first=first)
+    assert people.check("wang", PASSWORD) is not None
+    assert len(called) == 2
+    with pytest.raises(GrantError):  # and nothing is written down that is not done
+        people.add("wang", "王芳", GRANT, now_ns=NOW_NS, password=PASSWORD, first=first)
+    with pytest.raises(GrantError):
+        people.set_password("wang", "short", first=first)
+    assert len(called) == 2
 
 
 @pytest.mark.usefixtures("people")
