@@ -46,12 +46,14 @@ def increase(table: Table, field: str) -> str:
 
 
 def count_by(table: Table, category: str) -> str:
-    """The number of events per window and label of a category."""
+    """The number of events per window and label of a category; small ones of what single persons did are left out."""
+    few = f"filter(fn: (r) => r._value >= {FEWEST_TOLD})"
     return pipe(
         *_source(table, category),
         'duplicate(column: "_value", as: "label")',
         'group(columns: ["label"])',
         _bars("count"),
+        *((few,) if table.about_people else ()),
     )
 
 

@@ -13,7 +13,7 @@ from grafana_foundation_sdk.models import dashboard as models
 
 from devices.alarms import Level, Severity
 from devices.fields import Field, Signal
-from devices.kind import STATUS, STATUS_FIELDS, TELEMETRY, Kind, Table
+from devices.kind import FEWEST_TOLD, STATUS, STATUS_FIELDS, TELEMETRY, Kind, Table
 from devices.names import Text
 from devices.statistics import Reducer, Statistic
 from grafana import flux
@@ -134,7 +134,7 @@ def of_kind(kind: Kind) -> list[Panel]:
     for event in kind.events:
         table = kind.tables[event.name]
         categories = [each for each in event.fields if each.signal is Signal.CATEGORY]
-        if not categories:
+        if not categories or event.about_people:  # of which the breakdowns leave something out
             panels.append(events(event.title, table))
         panels += [events_by(event.title, table, each) for each in categories]
     panels += [total(kind, each) for each in kind.statistics if each.reducer is Reducer.TOTAL]
@@ -174,7 +174,10 @@ def events(title: Text, table: Table) -> Panel:
 def events_by(title: Text, table: Table, category: Field) -> Panel:
     """How many events there were, by the labels of a category."""
     both = Text(f"{title.en}: {category.title.en}", f"{title.zh}:{category.title.zh}")
-    panel = _bars(both, "Number of events in each window.", [flux.count_by(table, category.name)])
+    few = (
+        f" Numbers below {FEWEST_TOLD} are not shown: they could be about single persons." if table.about_people else ""
+    )
+    panel = _bars(both, f"Number of events in each window.{few}", [flux.count_by(table, category.name)])
     return panel.display_name("${__field.labels.label}").unit("short")
 
 
