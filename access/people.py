@@ -115,7 +115,8 @@ class People:
             password: the new one.
             first: as for `add`.
         """
-        self.get(login)
+        if self.get(login).subject is not None:
+            raise GrantError(f"{login} comes by the identity provider, and has no password")
         new = hashed(password)
         first()
         self._update(login, password=new)
@@ -135,6 +136,7 @@ class People:
         right = _matches(kept or _NOBODY, password[:LONGEST])
         if person is None or kept is None or not right or person.disabled_ns is not None:
             return None
+        self._kept.forget()  # another process may have added them this moment
         if _HASHER.check_needs_rehash(kept):
             self._update(login, password=hashed(password))
         return person
@@ -158,6 +160,11 @@ class People:
         with self._database.begin() as connection:
             rows = connection.execute(select(PEOPLE)).mappings().all()
         return {row["login"]: (row["password"], _person(row)) for row in rows}
+
+
+def is_login(text: str) -> bool:
+    """Whether somebody may sign in with this."""
+    return _LOGIN.fullmatch(text) is not None
 
 
 def is_name(text: str) -> bool:

@@ -7,16 +7,16 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from access.callers import Caller, Grant, Scope
+from access.callers import Caller, Scope
 from access.doors import Doors
-from access.errors import ForbiddenError, UnknownKeyError
-from access.keys import Key, Keys
+from access.keys import Key
+from access.office import Office
 from api.auth import Guard
 from api.errors import KeysAwayError
 from api.models import WHOLE, Body, Model, Time
 from api.questions import AuditParams, NoParams
 from api.service import Service
-from api.times import NS_PER_DAY, rfc3339
+from api.times import rfc3339
 
 _UTC = ZoneInfo("UTC")
 _Id = Annotated[str, Path(max_length=64, description="Its public part, between the underscores")]
@@ -103,38 +103,20 @@ def keys_router(doors: Doors, guard: Guard) -> APIRouter:
     @router.get("/v1/keys", response_model=KeyList)
     def list_keys(_: Annotated[NoParams, Query()], mine: Annotated[Service, administrator]) -> Response:
         """The keys that you could have made: what they may, and whether they are accepted."""
-        caller = mine.context.caller
-        found = [each for each in _keys(doors).list() if caller.grant.covers(each.grant)]
-        return _json(KeyList(keys=[_model(each) for each in found]))
+        return _json(KeyList(keys=[_model(each) for each in _office(doors, mine).list_keys()]))
 
     @router.post("/v1/keys", response_model=NewKeyModel, status_code=201)
     def make_key(wanted: WantedKey, mine: Annotated[Service, administrator]) -> Response:
         """Make a key. It is told in the answer, once. Nobody gives away more than they have."""
-        context = mine.context
-        caller, now_ns = context.caller, context.clock()
-        own = caller.grant.compounds
-        compounds = own if wanted.compounds is None else [context.compound(each).id for each in wanted.compounds]
-        grant = Grant.of(wanted.scopes, compounds)
-        if not caller.grant.covers(grant):
-            raise ForbiddenError(
-                "you cannot give away more than you have; ask for fewer scopes or compounds", code="grant"
-            )
-        expires_ns = None if wanted.days is None else now_ns + wanted.days * NS_PER_DAY
-
-        def record(key: Key) -> None:
-            context.record("key.create", key.id, name=key.name, scopes=sorted(grant.scopes))
-
-        made = _keys(doors).create(wanted.name, grant, by=caller.id, now_ns=now_ns, expires_ns=expires_ns, first=record)
+        asked = wanted.compounds
+        compounds = None if asked is None else [mine.context.compound(each).id for each in asked]
+        made = _office(doors, mine).make_key(wanted.name, wanted.scopes, compounds, wanted.days)
         return _json(NewKeyModel(**dict(_model(made.key)), key=made.text), 201)
 
     @router.delete("/v1/keys/{key}", response_model=KeyModel)
     def revoke_key(key: _Id, mine: Annotated[Service, administrator]) -> Response:
         """Refuse a key from now on."""
-        context, found = mine.context, _keys(doors).get(key)
-        if not context.caller.grant.covers(found.grant):
-            raise UnknownKeyError(f"there is no key {found.id!r}; /v1/keys and `courtyard keys list` list them")
-        context.record("key.revoke", found.id, name=found.name)
-        return _json(_model(_keys(doors).revoke(found.id, now_ns=context.clock())))
+        return _json(_model(_office(doors, mine).revoke_key(key)))
 
     @router.get("/v1/audit", response_model=AuditPage)
     def read_audit(params: Annotated[AuditParams, Query()], mine: Annotated[Service, administrator]) -> Response:
@@ -156,10 +138,10 @@ def keys_router(doors: Doors, guard: Guard) -> APIRouter:
     return router
 
 
-def _keys(doors: Doors) -> Keys:
+def _office(doors: Doors, mine: Service) -> Office:
     if doors.keys is None:
         raise KeysAwayError("no records are kept here: set COURTYARD_RECORDS_URL")
-    return doors.keys
+    return Office(doors, mine.context.caller)
 
 
 def _model(key: Key) -> KeyModel:

@@ -11,7 +11,7 @@ from nicegui import run, ui
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from access.callers import Caller
+from access.callers import Caller, Scope
 from access.doors import Doors
 from api.held import Held
 from devices.errors import CourtyardError
@@ -82,9 +82,7 @@ class Assembly:
         _head(tongue, title(tongue))
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         ui.html(
-            self._renderer.render(
-                "top", tongue, active=active, here=here, person=caller.name, everywhere=caller.grant.compounds is None
-            ),
+            self._renderer.render("top", tongue, active=active, here=here, person=caller.name, shown=_places(caller)),
             sanitize=False,
         )
         with ui.element("main").classes("body").props("id=body"):
@@ -214,6 +212,16 @@ async def in_thread(call: Callable[[], T]) -> T:
     """What a call gives, made beside the event loop."""
     # NiceGUI gives None only while it shuts down, and then nobody is left to see it.
     return await run.io_bound(call)  # type: ignore[return-value]
+
+
+def _places(caller: Caller) -> set[str]:
+    """The places of the head that somebody may go to."""
+    found = {"overview", "alarms", "reports", "wall"}
+    if caller.grant.compounds is None:
+        found.add("pipeline")
+    if Scope.ADMIN in caller.grant.scopes:
+        found.add("access")
+    return found
 
 
 def _head(tongue: Tongue, title: str) -> None:

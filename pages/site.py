@@ -19,6 +19,7 @@ from access.doors import Doors
 from api.service import Service
 from devices.inventory import Inventory
 from devices.kind import Kind
+from pages.access_page import AccessPage
 from pages.assembly import COOKIE, Assembly
 from pages.origin import is_foreign
 from pages.rendering import STATIC, Renderer
@@ -64,6 +65,7 @@ def install(
         "/alarms/{alarm}": screens.alarm,
         "/reports": screens.reports,
         "/pipeline": screens.pipeline,
+        "/access": AccessPage(service, doors, assembly).page,
         "/wall": screens.wall,
         "/wall/{compound}": screens.wall_compound,
     }
