@@ -141,7 +141,8 @@ class _Desk:
 
     def _button(self, what: str, about: str, act: Callable[[], object]) -> None:
         label = self._tongue.word(what)
-        ui.button(label, on_click=act).props(_SECOND).props(f'aria-label="{escape(label)}: {escape(about)}"')
+        # Not as text, in which a name could end the attribute.
+        ui.button(label, on_click=act).props(_SECOND).props["aria-label"] = f"{label}: {about}"
 
     def _ask_person(self) -> None:
         with self._dialog("add_person") as dialog:
@@ -186,7 +187,7 @@ class _Desk:
             name = self._field("used_for", "maxlength=64 autocomplete=off autofocus")
             scopes, compounds = self._grant([Scope.READ])
             days = ui.number(self._tongue.word("days"), value=_KEY_DAYS, min=1, max=3650, precision=0).props(_FIELD)
-            days.props(f'hint="{escape(self._tongue.word("days_hint"))}"')
+            days.props["hint"] = self._tongue.word("days_hint")
 
             async def make() -> None:
                 kept: list[str] = []
@@ -239,18 +240,21 @@ class _Desk:
             ui.button(self._tongue.word("cancel"), on_click=dialog.close).props("no-caps outline")
 
     def _field(self, word: str, props: str, hint: str = "") -> ui.input:
-        return ui.input(self._tongue.word(word)).props(f"{_FIELD} {props}").props(f'hint="{escape(hint)}"')
+        field = ui.input(self._tongue.word(word)).props(f"{_FIELD} {props}")
+        field.props["hint"] = hint
+        return field
 
     def _password(self) -> ui.input:
         hint = self._tongue.word("password_hint").format(SHORTEST)
         field = ui.input(self._tongue.word("password"), password=True, password_toggle_button=True)
-        return field.props(f"{_FIELD} maxlength=256 autocomplete=new-password").props(f'hint="{escape(hint)}"')
+        field.props(f"{_FIELD} maxlength=256 autocomplete=new-password").props["hint"] = hint
+        return field
 
     def _grant(self, scopes: Iterable[Scope]) -> tuple[ui.select, ui.select]:
         chosen = [str(each) for each in scopes if str(each) in self._scopes]
         may = ui.select(self._scopes, label=self._tongue.word("may"), value=chosen, multiple=True)
         where = ui.select(self._compounds, label=self._tongue.word("where"), value=[], multiple=True, with_input=True)
-        where.props(f'hint="{escape(self._tongue.word("where_hint"))}"')
+        where.props["hint"] = self._tongue.word("where_hint")
         for each in (may, where):
             each.props(f"{_FIELD} use-chips")
         return may, where

@@ -14,6 +14,7 @@ from records.database import Database
 from tests.pages.conftest import Open, Served
 
 PASSWORD = "correct horse battery"
+NAME = 'hall <b>screen</b>" onclick="alert(1)'
 MINE, FOREIGN = "jingyuan", "xinyuan"
 
 
@@ -81,19 +82,19 @@ def test_a_key_is_shown_once_and_revoked(opened: Open, served: Served) -> None:
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Make a key").click()
     expect(dialog.get_by_role("alert").filter(has_text="1 to 64 characters")).to_be_visible()
-    dialog.get_by_label("Used for").fill("hall <b>screen</b>")
+    dialog.get_by_label("Used for").fill(NAME)
     dialog.get_by_role("button", name="Make a key").click()
     shown = page.locator("code.key")
     expect(shown).to_be_visible()
     key = shown.inner_text()
     page.get_by_role("button", name="Done").click()
-    found = page.locator("tr", has_text="hall <b>screen</b>")
+    found = page.locator("tr", has_text=NAME)
     expect(found).to_contain_text("accepted")
     assert key not in page.content()
     headers = {"X-API-Key": key}
     me = httpx.get(f"{served.url}/v1/me", headers=headers).json()
     assert (me["scopes"], me["compounds"]) == (["read"], None)
-    page.get_by_role("button", name="Revoke: hall").click()
+    page.get_by_role("button", name=f"Revoke: {NAME}").click()
     page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     expect(found).to_contain_text("revoked")
     assert httpx.get(f"{served.url}/v1/me", headers=headers).status_code == 401
