@@ -8,9 +8,10 @@ from dataclasses import replace
 from access import tokens
 from access.audit import Audit
 from access.callers import ANYBODY, NOBODY, Caller, Scope
+from access.errors import GrantError
 from access.keys import Keys
 from access.limits import Limiter, SignIns
-from access.people import People, is_name
+from access.people import People, Person, is_name
 from access.provider import Provider
 from access.sessions import Sessions
 from records.database import Database
@@ -115,6 +116,45 @@ class Doors:
             self.record(NOBODY, "sign_in.refused", login if known else "unknown", address=address)
             return None
         return caller, self.begin(caller, address=address)
+
+    def has_password(self, caller: Caller) -> bool:
+        """Whether somebody has a password of their own, which they may change; raises `RecordsError`."""
+        person = self._person(caller)
+        return person is not None and person.subject is None
+
+    def change_password(self, caller: Caller, current: str, new: str, address: str) -> bool:
+        """Give somebody another password at their own wish, and sign them out everywhere.
+
+        Args:
+            caller: who they are.
+            current: what they say that it is now.
+            new: what it is to be.
+            address: where they come from, for counting tries.
+
+        Returns:
+            False where the current one is wrong; then nothing is changed.
+
+        Raises:
+            GrantError: the new one is too short or too long, or they have none.
+            ThrottledError: too many tries.
+            RecordsError: the records cannot be read or written.
+        """
+        person = self._person(caller)
+        if self.people is None or self.sessions is None or person is None:
+            raise GrantError("you come with a key, and have no password here")
+        self.sign_ins.check(person.login, address)
+        if self.people.check(person.login, current) is None:
+            self.record(caller, "person.password.refused", person.login, address=address)
+            return False
+        self.people.set_password(
+            person.login, new, first=lambda: self.record(caller, "person.password", person.login, address=address)
+        )
+        self.sessions.end_all(caller.id)
+        return True
+
+    def _person(self, caller: Caller) -> Person | None:
+        what, _, login = caller.id.partition(":")
+        return self.people.get(login) if self.people is not None and what == "person" else None
 
     def by_provider(self, subject: str, *, address: str) -> str | None:
         """The cookie of somebody whom the identity provider vouches for; None where nobody knows them here.

@@ -113,7 +113,8 @@ class Rows:
         times = readings.ts * NS_PER_MS + np.maximum(readings.seq, 0) % _SEQ_MODULUS
         self._order, numbers, times = _in_order(readings.number, times)
         self.barred: Counter[str] = Counter()
-        if barred:
+        # What comes is newer than what was deleted, but for a backlog.
+        if barred and len(readings) and int(readings.ts.min()) < max(barred.values()):
             gone = self._is_barred(series, barred)
             self._order, numbers, times = self._order[~gone], numbers[~gone], times[~gone]
         first = np.ones(len(numbers), np.bool_)

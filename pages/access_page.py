@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from html import escape
 from zoneinfo import ZoneInfo
 
 from nicegui import ui
@@ -17,12 +16,11 @@ from access.office import Office
 from access.people import SHORTEST, Person, is_login, is_name
 from api.service import Service
 from api.times import rfc3339
-from devices.errors import CourtyardError
+from pages import views
 from pages.assembly import Assembly, Visit, in_thread, to_sign_in
+from pages.forms import BUTTON, FIELD, OTHER_BUTTON, attempted, field, secret, table, text
 
-_LOOK = "no-caps unelevated"
-_SECOND = "no-caps outline padding='2px 10px'"
-_FIELD = "outlined dense"
+_SMALL = f"{OTHER_BUTTON} padding='2px 10px'"
 _KEY_DAYS = 365
 
 Act = Callable[[Office], object]
@@ -72,34 +70,34 @@ class _Desk:
     def head(self, *, is_open: bool) -> None:
         """The title, and what this is about."""
         if is_open:
-            _text(self._tongue.word("access_open"), "p", "notice")
+            text(self._tongue.word("access_open"), "p", "notice")
         with ui.element("div").classes("head"):
-            _text(self._tongue.word("access"), "h1")
-            _text(self._tongue.word("access_hint"), "span", "pale")
+            text(self._tongue.word("access"), "h1")
+            text(self._tongue.word("access_hint"), "span", "pale")
 
     def people(self, found: Sequence[Person]) -> None:
         """Who may sign in."""
         word = self._tongue.word
         with ui.element("section").classes("card"):
             with ui.element("h2"):
-                _text(word("people"), "span")
-                ui.button(word("add_person"), on_click=self._ask_person).props(_SECOND).classes("end")
+                text(word("people"), "span")
+                ui.button(word("add_person"), on_click=self._ask_person).props(_SMALL).classes("end")
             if not found:
-                _text(word("no_people"), "p", "pale")
+                text(word("no_people"), "p", "pale")
                 return
             heads = ("login", "name", "may", "where", "since", "comes_by", "state", "")
-            with _table([word(each) if each else "" for each in heads]):
+            with table([word(each) if each else "" for each in heads]):
                 for each in found:
                     self._person(each)
 
     def _person(self, each: Person) -> None:
         word, gone = self._tongue.word, each.disabled_ns is not None
         with ui.element("tr").classes("stale" if gone else ""):
-            _text(each.login, "th")
-            for text in (each.name, *self._said(each.grant), self._day(each.created_ns),
+            text(each.login, "th")
+            for said in (each.name, *self._said(each.grant), self._day(each.created_ns),
                          word("by_password") if each.subject is None else word("by_provider")):  # fmt: skip
-                _text(text, "td")
-            _text(word("shut_out") if gone else word("let_in"), "td", "pale" if gone else "good")
+                text(said, "td")
+            text(word("shut_out") if gone else word("let_in"), "td", "pale" if gone else "good")
             with ui.element("td").classes("n"):
                 if gone:
                     return
@@ -114,13 +112,13 @@ class _Desk:
         word = self._tongue.word
         with ui.element("section").classes("card"):
             with ui.element("h2"):
-                _text(word("keys"), "span")
-                ui.button(word("make_key"), on_click=self._ask_key).props(_SECOND).classes("end")
+                text(word("keys"), "span")
+                ui.button(word("make_key"), on_click=self._ask_key).props(_SMALL).classes("end")
             if not found:
-                _text(word("no_keys"), "p", "pale")
+                text(word("no_keys"), "p", "pale")
                 return
             heads = ("used_for", "may", "where", "made_at", "by", "good_until", "state", "")
-            with _table([word(each) if each else "" for each in heads]):
+            with table([word(each) if each else "" for each in heads]):
                 for each in found:
                     self._key(each, good=is_good(each, now_ns))
 
@@ -129,11 +127,11 @@ class _Desk:
         until = word("for_ever") if each.expires_ns is None else self._day(each.expires_ns)
         state = "accepted" if good else "expired" if each.revoked_ns is None else "revoked"
         with ui.element("tr").classes("" if good else "stale"):
-            _text(each.name, "th")
-            for text in (*self._said(each.grant), self._day(each.created_ns), each.created_by.partition(":")[2] or
+            text(each.name, "th")
+            for said in (*self._said(each.grant), self._day(each.created_ns), each.created_by.partition(":")[2] or
                          each.created_by, until):  # fmt: skip
-                _text(text, "td")
-            _text(word(state), "td", "good" if good else "pale")
+                text(said, "td")
+            text(word(state), "td", "good" if good else "pale")
             with ui.element("td").classes("n"):
                 if good:
                     with ui.element("div").classes("actions end"):
@@ -142,12 +140,12 @@ class _Desk:
     def _button(self, what: str, about: str, act: Callable[[], object]) -> None:
         label = self._tongue.word(what)
         # Not as text, in which a name could end the attribute.
-        ui.button(label, on_click=act).props(_SECOND).props["aria-label"] = f"{label}: {about}"
+        ui.button(label, on_click=act).props(_SMALL).props["aria-label"] = f"{label}: {about}"
 
     def _ask_person(self) -> None:
         with self._dialog("add_person") as dialog:
-            login = self._field("login", "maxlength=64 autocomplete=off autofocus", self._tongue.word("login_hint"))
-            name = self._field("name", "maxlength=64 autocomplete=off")
+            login = self._field("login", "autofocus", self._tongue.word("login_hint"))
+            name = self._field("name", "")
             password = self._password()
             scopes, compounds = self._grant([Scope.READ, Scope.ACKNOWLEDGE])
 
@@ -184,9 +182,9 @@ class _Desk:
 
     def _ask_key(self) -> None:
         with self._dialog("make_key") as dialog:
-            name = self._field("used_for", "maxlength=64 autocomplete=off autofocus")
+            name = self._field("used_for", "autofocus")
             scopes, compounds = self._grant([Scope.READ])
-            days = ui.number(self._tongue.word("days"), value=_KEY_DAYS, min=1, max=3650, precision=0).props(_FIELD)
+            days = ui.number(self._tongue.word("days"), value=_KEY_DAYS, min=1, max=3650, precision=0).props(FIELD)
             days.props["hint"] = self._tongue.word("days_hint")
 
             async def make() -> None:
@@ -206,21 +204,21 @@ class _Desk:
             self._end(dialog, "make_key", make)
         dialog.open()
 
-    def _show(self, text: str) -> None:
+    def _show(self, key: str) -> None:
         """A key, this once."""
         word = self._tongue.word
         with self._dialog("key_made") as dialog:
             dialog.props("persistent")
-            _text(word("key_once"), "p", "bad")
-            _text(text, "code", "key")
+            text(word("key_once"), "p", "bad")
+            text(key, "code", "key")
             with ui.element("div").classes("actions"):
-                ui.button(word("copy"), on_click=lambda: ui.clipboard.write(text)).props(_LOOK)
-                ui.button(word("done"), on_click=ui.navigate.reload).props("no-caps outline")
+                ui.button(word("copy"), on_click=lambda: ui.clipboard.write(key)).props(BUTTON)
+                ui.button(word("done"), on_click=ui.navigate.reload).props(OTHER_BUTTON)
         dialog.open()
 
     def _confirm(self, title: str, about: str, hint: str, act: Act) -> None:
         with self._dialog(title, about) as dialog:
-            _text(self._tongue.word(hint), "p")
+            text(self._tongue.word(hint), "p")
             self._end(dialog, title, lambda: self._do(act))
         dialog.open()
 
@@ -231,24 +229,20 @@ class _Desk:
             dialog = ui.dialog()
         dialog.on("hide", dialog.delete)
         with dialog, ui.element("div").classes("card dialog"):
-            _text(self._tongue.word(title) + (f": {about}" if about else ""), "h2")
+            text(self._tongue.word(title) + (f": {about}" if about else ""), "h2")
             yield dialog
 
     def _end(self, dialog: ui.dialog, word: str, act: Callable[[], object]) -> None:
         with ui.element("div").classes("actions"):
-            ui.button(self._tongue.word(word), on_click=act).props(_LOOK)
-            ui.button(self._tongue.word("cancel"), on_click=dialog.close).props("no-caps outline")
+            ui.button(self._tongue.word(word), on_click=act).props(BUTTON)
+            ui.button(self._tongue.word("cancel"), on_click=dialog.close).props(OTHER_BUTTON)
 
     def _field(self, word: str, props: str, hint: str = "") -> ui.input:
-        field = ui.input(self._tongue.word(word)).props(f"{_FIELD} {props}")
-        field.props["hint"] = hint
-        return field
+        return field(self._tongue.word(word), f"maxlength=64 autocomplete=off {props}", hint)
 
     def _password(self) -> ui.input:
         hint = self._tongue.word("password_hint").format(SHORTEST)
-        field = ui.input(self._tongue.word("password"), password=True, password_toggle_button=True)
-        field.props(f"{_FIELD} maxlength=256 autocomplete=new-password").props["hint"] = hint
-        return field
+        return secret(self._tongue.word("password"), known_as="new-password", hint=hint)
 
     def _grant(self, scopes: Iterable[Scope]) -> tuple[ui.select, ui.select]:
         chosen = [str(each) for each in scopes if str(each) in self._scopes]
@@ -256,58 +250,31 @@ class _Desk:
         where = ui.select(self._compounds, label=self._tongue.word("where"), value=[], multiple=True, with_input=True)
         where.props["hint"] = self._tongue.word("where_hint")
         for each in (may, where):
-            each.props(f"{_FIELD} use-chips")
+            each.props(f"{FIELD} use-chips")
         return may, where
 
     def _is_wrong(self, login: ui.input | None, name: ui.input | None, password: ui.input | None) -> bool:
         """Whether something cannot be taken; the field says so."""
         wrong = False
-        for field, good, hint in (
+        for each, good, hint in (
             (login, is_login, self._tongue.word("login_hint")),
             (name, is_name, self._tongue.word("name_hint")),
             (password, lambda text: len(text) >= SHORTEST, self._tongue.word("password_hint").format(SHORTEST)),
         ):
-            if field is not None:
-                field.error = None if good((field.value or "").strip()) else hint
-                wrong |= field.error is not None
+            if each is not None:
+                each.error = None if good((each.value or "").strip()) else hint
+                wrong |= each.error is not None
         return wrong
 
     async def _do(self, act: Act, *, reload: bool = True) -> bool:
-        """Do something, and say what went wrong."""
-        try:
-            if not await in_thread(self._visit.still):
-                ui.navigate.to("/sign-in")
-                return False
-            await in_thread(lambda: act(self._office))
-        except CourtyardError as exc:
-            ui.notify(exc.message, type="negative", multi_line=True)
-            return False
-        if reload:
+        done = await attempted(self._visit, lambda: act(self._office))
+        if done and reload:
             ui.navigate.reload()
-        return True
+        return done
 
     def _said(self, grant: Grant) -> tuple[str, str]:
-        word = self._tongue.word
-        may = word("comma").join(word(f"may_{each}") for each in Scope if each in grant.scopes)
-        if grant.compounds is None:
-            return may, word("all_compounds")
-        return may, word("comma").join(self._compounds.get(each, each) for each in sorted(grant.compounds))
+        return views.grant(self._tongue, grant, self._mine.context.inventory)
 
     def _day(self, time_ns: int) -> str:
         found = next(iter(self._mine.context.inventory.compounds.values()), None)
         return self._tongue.moment(rfc3339(time_ns, ZoneInfo("UTC") if found is None else found.timezone))
-
-
-@contextmanager
-def _table(heads: Sequence[str]) -> Iterator[None]:
-    """Rows that are put into it stand under heads."""
-    with ui.element("div").classes("scroll"), ui.element("table"):
-        with ui.element("thead"), ui.element("tr"):
-            for each in heads:
-                _text(each, "th" if each else "td")
-        with ui.element("tbody"):
-            yield
-
-
-def _text(text: str, tag: str, classes: str = "") -> None:
-    ui.html(escape(text), sanitize=False, tag=tag).classes(classes)

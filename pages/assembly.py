@@ -232,6 +232,11 @@ def _head(tongue: Tongue, title: str) -> None:
     ui.add_head_html('<link rel="stylesheet" href="/_courtyard/courtyard.css">')
 
 
+def address_of(request: Request) -> str:
+    """Where somebody comes from, for counting tries."""
+    return request.client.host if request.client is not None else ""
+
+
 def to_sign_in(request: Request) -> Response:
     """The way to sign in, and back."""
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")

@@ -20,6 +20,7 @@ from api.service import Service
 from devices.inventory import Inventory
 from devices.kind import Kind
 from pages.access_page import AccessPage
+from pages.account_page import AccountPage
 from pages.assembly import COOKIE, Assembly
 from pages.origin import is_foreign
 from pages.rendering import STATIC, Renderer
@@ -65,6 +66,7 @@ def install(
         "/alarms/{alarm}": screens.alarm,
         "/reports": screens.reports,
         "/pipeline": screens.pipeline,
+        "/account": AccountPage(service, doors, assembly).page,
         "/access": AccessPage(service, doors, assembly).page,
         "/wall": screens.wall,
         "/wall/{compound}": screens.wall_compound,

@@ -8,12 +8,10 @@ from pydantic import ValidationError
 
 from api.alarms import Acknowledgement, Snooze
 from api.service import Service
-from devices.errors import CourtyardError
-from pages.assembly import Visit, in_thread
+from pages.assembly import Visit
+from pages.forms import BUTTON, OTHER_BUTTON, attempted
 
 _HOURS = (1, 8)
-_LOOK = "no-caps unelevated"
-_SECOND = "no-caps outline"
 
 
 def alarm_form(mine: Service, alarm: int, visit: Visit, *, taken: bool) -> None:
@@ -40,23 +38,19 @@ def alarm_form(mine: Service, alarm: int, visit: Visit, *, taken: bool) -> None:
 
         with ui.element("div").classes("actions").style("margin-top: .8rem"):
             if not taken:
-                ui.button(tongue.word("acknowledge"), on_click=acknowledge).props(_LOOK)
+                ui.button(tongue.word("acknowledge"), on_click=acknowledge).props(BUTTON)
             for hours in _HOURS:
-                ui.button(tongue.word(f"snooze_{hours}h"), on_click=partial(snooze, hours)).props(_SECOND)
+                ui.button(tongue.word(f"snooze_{hours}h"), on_click=partial(snooze, hours)).props(OTHER_BUTTON)
 
 
 async def _done(act: Callable[[], object], visit: Visit, word: str) -> None:
     """Do something, and say whether it was done."""
     tongue = visit.tongue
     try:
-        if not await in_thread(visit.still):
-            ui.navigate.to("/sign-in")
-            return
-        await in_thread(act)
+        done = await attempted(visit, act)
     except ValidationError:
         ui.notify(tongue.word("name_needed"), type="warning")
-    except CourtyardError as exc:
-        ui.notify(exc.message, type="negative")
-    else:
+        return
+    if done:
         ui.notify(tongue.word(word), type="positive")
         ui.navigate.reload()

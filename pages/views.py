@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from access.callers import Grant, Scope
 from alarms.alarm import Open, Wanted
 from api.alarms import AlarmModel, AlarmsQuestion
 from api.connection import State
@@ -11,9 +12,11 @@ from api.inventory import DevicesQuestion
 from api.models import CompoundDetail, CompoundNow, DeviceSummary, Figure, Title
 from api.service import Service
 from devices.alarms import Severity
+from devices.inventory import Inventory
 from devices.kind import Kind
 from devices.names import Text
 from devices.statistics import Group, Reducer
+from pages.tongue import Tongue
 
 SEVERITIES = tuple(Severity)
 HANDS = 12
@@ -119,6 +122,16 @@ def open_alarms(service: Service, compound: str | None = None, device: str | Non
 def latest_alarms(service: Service, device: str, most: int) -> list[AlarmModel] | None:
     """The latest alarms of a device, open or not; None where they are out of reach."""
     return _alarms(service, Wanted(state=Open.ALL, device=device), most)
+
+
+def grant(tongue: Tongue, given: Grant, inventory: Inventory) -> tuple[str, str]:
+    """What somebody may, and where, in words; of compounds that `inventory` does not have, the ids."""
+    comma = tongue.word("comma")
+    may = comma.join(tongue.word(f"may_{each}") for each in Scope if each in given.scopes)
+    if given.compounds is None:
+        return may, tongue.word("all_compounds")
+    names = {each.id: tongue.text(each.name) for each in inventory.compounds.values()}
+    return may, comma.join(names.get(each, each) for each in sorted(given.compounds))
 
 
 def fleet(service: Service, kinds: Mapping[str, Kind]) -> Fleet:

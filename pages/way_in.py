@@ -18,7 +18,7 @@ from api.files import Format
 from api.questions import ReportParams
 from api.report import Length
 from api.service import Service
-from pages.assembly import COOKIE, LANGUAGE_COOKIE, Assembly
+from pages.assembly import COOKIE, LANGUAGE_COOKIE, Assembly, address_of
 from pages.origin import is_foreign
 from pages.rendering import Renderer
 from pages.tongue import Language
@@ -58,7 +58,7 @@ def way_in(doors: Doors, renderer: Renderer) -> APIRouter:
         if is_foreign(request.headers):
             raise HTTPException(403)
         try:
-            found = doors.sign_in(name, key, _address(request))
+            found = doors.sign_in(name, key, address_of(request))
         except ThrottledError as exc:
             return _form(request, after, wrong="too_many_tries", status=429, wait_s=exc.retry_after_s)
         if found is None:
@@ -123,7 +123,7 @@ def _by_provider(router: APIRouter, doors: Doors, provider: Provider, form: _Sho
             subject, after = provider.finish(state, code, request.cookies.get(_FLOW_COOKIE, ""))
         except IdentityError as exc:
             return form(request, "/", wrong=_told(exc), status=401)
-        cookie = doors.by_provider(subject, address=_address(request))
+        cookie = doors.by_provider(subject, address=address_of(request))
         if cookie is None:
             return form(request, "/", wrong="not_known_here", status=403)
         answer = RedirectResponse(_local(after), 303)
@@ -166,11 +166,6 @@ def _told(exc: IdentityError) -> str:
 def _set(answer: Response, request: Request, name: str, value: str, seconds: int) -> None:
     secure = request.url.scheme == "https" or request.headers.get("X-Forwarded-Proto") == "https"
     answer.set_cookie(name, value, max_age=seconds, httponly=True, samesite="lax", secure=secure)
-
-
-def _address(request: Request) -> str:
-    """Where somebody comes from, for counting tries."""
-    return request.client.host if request.client is not None else ""
 
 
 def _local(address: str) -> str:

@@ -63,6 +63,33 @@ def test_nothing_is_done_that_cannot_be_written_down(people: People) -> None:
     assert len(called) == 2
 
 
+def test_their_own_password_is_changed_by_who_knows_it(people: People, doors: Doors) -> None:
+    found = doors.sign_in("wang", PASSWORD, "192.0.2.1")
+    assert found is not None
+    caller, cookie = found
+    assert doors.has_password(caller)
+    assert not doors.has_password(INSTALLATION)
+    with pytest.raises(GrantError):
+        doors.change_password(INSTALLATION, PASSWORD, "another long password", "192.0.2.1")
+    with pytest.raises(GrantError):
+        doors.change_password(caller, PASSWORD, "short", "192.0.2.1")
+    assert not doors.change_password(caller, "wrong", "another long password", "192.0.2.1")
+    assert doors.by_cookie(cookie) == caller
+    assert doors.change_password(caller, PASSWORD, "another long password", "192.0.2.1")
+    assert doors.by_cookie(cookie) is None
+    assert people.check("wang", "another long password") is not None
+    assert not doors.change_password(caller, "wrong", "another long password", "192.0.2.1")
+    with pytest.raises(ThrottledError):  # the sixth try within a minute, with the one to sign in
+        doors.change_password(caller, "another long password", "a third long password", "192.0.2.1")
+
+
+def test_who_comes_by_the_provider_is_given_no_password(people: People, doors: Doors) -> None:
+    person = people.add("li", "李强", GRANT, now_ns=NOW_NS, subject="s-1")
+    assert not doors.has_password(person.caller)
+    with pytest.raises(GrantError, match="provider"):
+        people.set_password("li", PASSWORD)
+
+
 @pytest.mark.usefixtures("people")
 def test_somebody_signs_in_and_out(doors: Doors, database: Database, clock: Clock) -> None:
     found = doors.sign_in("wang", PASSWORD, "192.0.2.1")

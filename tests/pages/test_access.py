@@ -140,6 +140,43 @@ def test_an_administrator_of_one_compound_sees_and_gives_just_that(as_admin_of_o
     expect(page.locator("tr", has_text="mine")).to_contain_text("accepted")
 
 
+def test_somebody_changes_their_own_password(
+    browser: Browser, opened: Open, served: Served, database: Database
+) -> None:
+    grant = Grant(scopes=frozenset({Scope.READ}), compounds=frozenset({MINE}))
+    People(database).add("zhao", "Zhao Min", grant, now_ns=1, password=PASSWORD)
+    context = browser.new_context(base_url=served.url, locale="en-GB")
+    cookies = sign_in(served, "zhao", PASSWORD).cookies
+    context.add_cookies([{"name": name, "value": value, "url": served.url} for name, value in cookies.items()])
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_role("link", name="Zhao Min").click()
+    expect(page.get_by_text("Jingyuan")).to_be_visible()
+    change = page.get_by_role("button", name="Change the password")
+    page.get_by_label("Current password").fill("not the password")
+    page.get_by_label("New password").fill("short")
+    change.click()
+    expect(page.get_by_role("alert").filter(has_text="At least 12 characters")).to_be_visible()
+    page.get_by_label("New password").fill("another long password")
+    change.click()
+    expect(page.get_by_role("alert").filter(has_text="This is not your password.")).to_be_visible()
+    assert sign_in(served, "zhao", PASSWORD).status_code == 303
+    page.get_by_label("Current password").fill(PASSWORD)
+    change.click()
+    page.wait_for_url("**/sign-in*")
+    assert sign_in(served, "zhao", PASSWORD).status_code == 401
+    assert sign_in(served, "zhao", "another long password").status_code == 303
+    assert httpx.get(f"{served.url}/", cookies=cookies).status_code == 303
+    lines = [each.what for each in Audit(database).newest(50) if each.who == "person:zhao"]
+    assert [each for each in lines if "password" in each] == ["person.password", "person.password.refused"]
+    context.close()
+
+    page = opened("/account")  # with a key there is none to change
+    expect(page.locator("h1")).to_have_text("Li Wei")
+    expect(page.get_by_text("let others in")).to_be_visible()
+    expect(page.get_by_role("button", name="Change the password")).to_have_count(0)
+
+
 def test_whoever_lets_nobody_in_does_not_see_it(served: Served, database: Database) -> None:
     grant = Grant(scopes=frozenset({Scope.READ, Scope.ACKNOWLEDGE, Scope.MANAGE}))
     People(database).add("reader", "Reader", grant, now_ns=1, password=PASSWORD)

@@ -14,8 +14,8 @@ from tests.pages.served import KEY
 PAGES = (
     "/", "/compounds/jingyuan", "/devices/jingyuan-bin-01", "/devices/xinyuan-gate-01", "/devices/jingyuan-charger-01",
     "/alarms", "/alarms?state=all&compound=xinyuan&severity=critical", "/alarms/2", "/reports",
-    "/reports?length=day&compound=jingyuan&date=2025-05-31", "/pipeline", "/access", "/wall",
-    "/wall/jingyuan",
+    "/reports?length=day&compound=jingyuan&date=2025-05-31", "/pipeline", "/access", "/account",
+    "/wall", "/wall/jingyuan",
 )  # fmt: skip
 HEADERS = {"X-API-Key": KEY}
 
@@ -41,8 +41,8 @@ def test_every_page_is_whole_in_either_language(opened: Open, path: str, languag
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("path", ["/", "/compounds/jingyuan", "/devices/jingyuan-bin-01", "/alarms", "/alarms/2",
-                                  "/reports", "/pipeline", "/access", "/wall", "/wall/jingyuan",
-                                  "/sign-in"])  # fmt: skip
+                                  "/reports", "/pipeline", "/access", "/account", "/wall",
+                                  "/wall/jingyuan", "/sign-in"])  # fmt: skip
 def test_every_page_keeps_to_wcag_aa(opened: Open, path: str, language: str) -> None:
     page = opened(path, language)
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
