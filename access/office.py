@@ -82,9 +82,10 @@ class Office:
         """The people that they could have let in, by login; raises `RecordsError`."""
         return [each for each in self._people.list() if self._covers(each.grant)]
 
-    def add_person(
-        self, login: str, name: str, scopes: Sequence[str], compounds: Sequence[str] | None, password: str
-    ) -> Person:
+    def add_person(  # noqa: PLR0913  (what is known of a person)
+        self, login: str, name: str, scopes: Sequence[str], compounds: Sequence[str] | None, *,
+        password: str | None = None, subject: str | None = None,
+    ) -> Person:  # fmt: skip
         """Let somebody sign in.
 
         Args:
@@ -92,7 +93,8 @@ class Office:
             name: what they are called.
             scopes: what they may.
             compounds: ids of compounds; None for all that whoever acts has themselves.
-            password: theirs.
+            password: theirs; None where they come by the identity provider.
+            subject: who they are to the identity provider.
 
         Raises:
             GrantError: there is no such scope, the login is taken or none, or the password too short.
@@ -104,7 +106,8 @@ class Office:
         def record() -> None:
             self._record("person.add", login, scopes=sorted(grant.scopes))
 
-        return self._people.add(login, name, grant, now_ns=self._doors.clock(), password=password, first=record)
+        now_ns = self._doors.clock()
+        return self._people.add(login, name, grant, now_ns=now_ns, password=password, subject=subject, first=record)
 
     def set_password(self, login: str, password: str) -> None:
         """Give somebody another password, and sign them out everywhere.

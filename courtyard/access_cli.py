@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +19,6 @@ from devices.errors import SettingsError
 
 if TYPE_CHECKING:
     from access.callers import Grant
-    from access.keys import Key
 
 keys_app = typer.Typer(help="API keys: make, list and revoke them.", no_args_is_help=True)
 people_app = typer.Typer(help="People who sign in to the pages.", no_args_is_help=True)
@@ -41,14 +39,7 @@ def create_key(
 ) -> int:
     """Make an API key and show it, this once."""
     with desk() as opened:
-        now_ns = time.time_ns()
-        expires_ns = None if days is None else now_ns + days * _NS_PER_DAY
-        grant = _grant(scope or ["read"], compound)
-
-        def record(key: "Key") -> None:
-            opened.record("key.create", key.id, name=key.name, scopes=sorted(grant.scopes))
-
-        made = opened.keys.create(name, grant, by="command", now_ns=now_ns, expires_ns=expires_ns, first=record)
+        made = opened.office.make_key(name, scope or ["read"], _known(compound), days)
     Console(stderr=True).print("The key, shown this once; only its digest is kept:")
     typer.echo(made.text)
     return 0
@@ -60,7 +51,7 @@ def list_keys() -> int:
     """Show all keys; not the keys themselves."""
     table = Table("id", "name", "scopes", "compounds", "made", "by", "state", box=None)
     with desk() as opened:
-        for key in opened.keys.list():
+        for key in opened.office.list_keys():
             table.add_row(
                 *map(Text, (key.id, key.name, *_said(key.grant), moment(key.created_ns), key.created_by)),
                 _state(key.revoked_ns, key.expires_ns),
@@ -74,9 +65,7 @@ def list_keys() -> int:
 def revoke_key(number: Annotated[str, typer.Argument(help="Its id, as `list` shows it.")]) -> int:
     """Refuse a key from now on; whoever runs refuses it within a second."""
     with desk() as opened:
-        key = opened.keys.get(number)
-        opened.record("key.revoke", key.id, name=key.name)
-        opened.keys.revoke(key.id, now_ns=time.time_ns())
+        key = opened.office.revoke_key(number)
     typer.echo(f"{key.name} ({key.id}) is refused from now on")
     return 0
 
@@ -94,14 +83,11 @@ def add_person(
 ) -> int:
     """Let somebody sign in to the pages. The password is asked for, or read from standard input."""
     with desk() as opened:
-        grant = _grant(scope or ["read", "acknowledge"], compound)
+        chosen = _known(compound)
         password = None if subject is not None else _password()
-
-        def record() -> None:
-            opened.record("person.add", login, scopes=sorted(grant.scopes))
-
-        now_ns = time.time_ns()
-        opened.people.add(login, name, grant, now_ns=now_ns, password=password, subject=subject, first=record)
+        opened.office.add_person(
+            login, name, scope or ["read", "acknowledge"], chosen, password=password, subject=subject
+        )
     typer.echo(f"{name} may sign in as {login}")
     return 0
 
@@ -112,7 +98,7 @@ def list_people() -> int:
     """Show who may sign in."""
     table = Table("login", "name", "scopes", "compounds", "since", "comes by", "state", box=None)
     with desk() as opened:
-        for each in opened.people.list():
+        for each in opened.office.list_people():
             by = "password" if each.subject is None else "identity provider"
             table.add_row(
                 *map(Text, (each.login, each.name, *_said(each.grant), moment(each.created_ns), by)),
@@ -127,9 +113,7 @@ def list_people() -> int:
 def set_password(login: Annotated[str, typer.Argument(help="Whose.")]) -> int:
     """Give somebody another password, and sign them out everywhere."""
     with desk() as opened:
-        person = opened.people.get(login)
-        opened.people.set_password(login, _password(), first=lambda: opened.record("person.password", login))
-        opened.sessions.end_all(person.caller.id)
+        opened.office.set_password(login, _password())
     typer.echo(f"{login} has another password, and is signed out everywhere")
     return 0
 
@@ -139,10 +123,7 @@ def set_password(login: Annotated[str, typer.Argument(help="Whose.")]) -> int:
 def disable_person(login: Annotated[str, typer.Argument(help="Who.")]) -> int:
     """Let somebody in no more, and sign them out everywhere."""
     with desk() as opened:
-        person = opened.people.get(login)
-        opened.record("person.disable", login)
-        opened.people.disable(login, now_ns=time.time_ns())
-        opened.sessions.end_all(person.caller.id)
+        opened.office.disable(login)
     typer.echo(f"{login} is let in no more")
     return 0
 
@@ -190,17 +171,15 @@ def verify_audit(
     return 0
 
 
-def _grant(scopes: Iterable[str], compounds: Iterable[str] | None) -> "Grant":
-    from access.callers import Grant  # noqa: PLC0415  (what ingest does without)
-
-    wanted = list(compounds) if compounds else None
-    if wanted is not None:
-        settings = load()
-        inventory = wiring.load_inventory(settings.inventory, wiring.kinds())
-        unknown = [each for each in wanted if each not in inventory.compounds]
-        if unknown:
-            raise SettingsError(f"there is no compound {unknown[0]!r}; there are {', '.join(inventory.compounds)}")
-    return Grant.of(scopes, wanted)
+def _known(compounds: list[str] | None) -> list[str] | None:
+    """Ids of compounds that there are; None for all."""
+    if not compounds:
+        return None
+    inventory = wiring.load_inventory(load().inventory, wiring.kinds())
+    unknown = [each for each in compounds if each not in inventory.compounds]
+    if unknown:
+        raise SettingsError(f"there is no compound {unknown[0]!r}; there are {', '.join(inventory.compounds)}")
+    return compounds
 
 
 def _password() -> str:

@@ -11,9 +11,7 @@ from courtyard.settings import Settings, load
 
 if TYPE_CHECKING:
     from access.audit import Audit
-    from access.keys import Keys
-    from access.people import People
-    from access.sessions import Sessions
+    from access.office import Office
     from records.database import Database
 
 OPERATOR = "command"
@@ -27,17 +25,13 @@ class Desk:
     Attributes:
         settings: as loaded.
         database: holds all of it.
-        keys: the keys.
-        people: the people.
-        sessions: who is signed in.
+        office: lists, makes and ends keys and people.
         audit: the audit log.
     """
 
     settings: Settings
     database: "Database"
-    keys: "Keys"
-    people: "People"
-    sessions: "Sessions"
+    office: "Office"
     audit: "Audit"
 
     def record(self, what: str, about: str = "", **detail: object) -> None:
@@ -50,15 +44,15 @@ def desk() -> Iterator[Desk]:
     """Open the records; raises `SettingsError` and `RecordsError`."""
     # Here: the command line names these commands, and ingest, which is one of its commands, does without all of this.
     from access.audit import Audit  # noqa: PLC0415
-    from access.keys import Keys  # noqa: PLC0415
-    from access.people import People  # noqa: PLC0415
-    from access.sessions import Sessions  # noqa: PLC0415
+    from access.callers import Caller  # noqa: PLC0415
+    from access.doors import Doors  # noqa: PLC0415
+    from access.office import Office  # noqa: PLC0415
 
     settings = load()
     logs.configure("console", "error")
     with closing(wiring.open_records(settings)) as database:
-        keys, people = Keys(database), People(database)
-        yield Desk(settings, database, keys, people, Sessions(database, keys, people), Audit(database))
+        office = Office(Doors(database), Caller(id=OPERATOR, name=OPERATOR))
+        yield Desk(settings, database, office, Audit(database))
 
 
 def moment(time_ns: int) -> str:

@@ -155,7 +155,7 @@ class _Desk:
                 await self._do(
                     lambda office: office.add_person(
                         (login.value or "").strip(), (name.value or "").strip(), scopes.value, compounds.value or None,
-                        password.value or "",
+                        password=password.value or "",
                     )
                 )  # fmt: skip
 
